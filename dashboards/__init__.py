@@ -1,0 +1,1 @@
+"""Trace -> people: a read-only local server, its data routes, and the pages that draw them."""

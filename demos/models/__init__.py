@@ -1,0 +1,1 @@
+"""Memory-augmented networks in torch, one file per idea, every internal quantity tapped."""

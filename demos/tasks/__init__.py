@@ -1,0 +1,1 @@
+"""The algorithmic tasks of the field, as generators of batches."""

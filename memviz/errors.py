@@ -1,0 +1,90 @@
+"""Every error that memviz raises on purpose.
+
+    MemvizError
+    ├── TraceError (OSError)              something about a trace on disk
+    │   ├── TraceNotFound                 no trace at this path
+    │   ├── TraceCorrupt                  a file of the trace is not what it should be
+    │   ├── TraceVersionError             written by a newer memviz
+    │   ├── TraceLocked                   another writer holds this trace
+    │   └── TraceClosed                   written to after close
+    ├── FieldError (KeyError)             a field that a record does not have, or that is ambiguous
+    ├── SchemaError (ValueError)          an array does not fit what its field declares
+    ├── RecorderError (RuntimeError)      a recorder cannot do what was asked
+    │   ├── NoAdapterError                nothing in the model is known to memviz and nothing taps
+    │   └── MissingFieldError             a promised field never arrived
+    ├── UnknownNameError (LookupError)    an unknown demo, adapter, page, with the nearest known name
+    └── ServerError (RuntimeError)        the dashboard server cannot start
+
+Each message says what was expected, what came, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MemvizError(Exception):
+    """Base of all errors that memviz raises on purpose."""
+
+
+class TraceError(MemvizError, OSError):
+    """Something about a trace on disk."""
+
+
+class TraceNotFound(TraceError):
+    """There is no trace at this path."""
+
+
+class TraceCorrupt(TraceError):
+    """A file of the trace is not what it should be, or claims more than the caps allow."""
+
+
+class TraceVersionError(TraceError):
+    """The trace was written in a format that this memviz does not know."""
+
+
+class TraceLocked(TraceError):
+    """Another live writer holds this trace."""
+
+
+class TraceClosed(TraceError):
+    """A closed writer was asked to write."""
+
+
+class FieldError(MemvizError, KeyError):
+    """A record has no such field, or several memories share the bare name."""
+
+    def __str__(self) -> str:
+        # KeyError prints the repr of its argument, which would put quotes around a sentence.
+        return str(self.args[0]) if self.args else ""
+
+
+class SchemaError(MemvizError, ValueError):
+    """An array does not fit what its field declares."""
+
+
+class RecorderError(MemvizError, RuntimeError):
+    """A recorder cannot do what was asked."""
+
+
+class NoAdapterError(RecorderError):
+    """No adapter matches any module of the model, and no tap was seen."""
+
+
+class MissingFieldError(RecorderError):
+    """A field that was promised or asked for never arrived."""
+
+
+class UnknownNameError(MemvizError, LookupError):
+    """A name that memviz does not know; the message offers the nearest ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"there is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+class ServerError(MemvizError, RuntimeError):
+    """The dashboard server cannot start."""
