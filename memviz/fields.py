@@ -5,7 +5,8 @@ Names follow google-deepmind/dnc; symbols follow Graves et al. 2014 (NTM), Grave
 
 Axis names: `time` position in a sequence (a hop, for a DMN), `batch` item, `read_head` and `write_head`, `slot` a
 memory row, `word` a memory column, `slot_to`/`slot_from` of a link, `mode` one of backward, content, forward,
-`fact` of a story, `query`/`key` positions of an attention, `channel` of a model's input or output.
+`fact` of a story, `query`/`key` positions of an attention, `input_channel` and
+`output_channel` of the model's own input and output. Every axis name has one length within a memory.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ Kind = Literal["weight", "gate", "mode", "signed", "positive", "index"]
 `weight` and `gate` live in [0, 1]; `mode` is a distribution over three read modes; `signed` is drawn diverging around
 zero; `positive` is unbounded above; `index` holds integers.
 """
+
+MODEL = "model"
+"""Memory name under which the model's own input, target and output are recorded."""
 
 READ_MODES = ("backward", "content", "forward")
 """Order of the `mode` axis (Graves et al. 2016, Methods: pi[1] backward, pi[2] content, pi[3] forward)."""
@@ -130,9 +134,9 @@ _FIELDS = (
     ),
     _weight("episodic_attention", "Episodic attention", "time batch fact", "g", "gate of each fact at each hop", None),
     _weight("attention", "Attention", "time batch head query key", "A", "attention of each query over keys", "key"),
-    _signed("input", "Input", "time batch channel", "x", "what the model was given"),
-    _signed("target", "Target", "time batch channel", "y*", "what it should have answered"),
-    _signed("output", "Output", "time batch channel", "y", "what it answered"),
+    _signed("input", "Input", "time batch input_channel", "x", "what the model was given"),
+    _signed("target", "Target", "time batch output_channel", "y*", "what it should have answered"),
+    _signed("output", "Output", "time batch output_channel", "y", "what it answered"),
 )
 
 CATALOGUE: Mapping[str, Field] = MappingProxyType({field.name: field for field in _FIELDS})
@@ -143,7 +147,7 @@ GENERATORS = ("write_weights", "erase_vectors", "write_vectors", "read_weights",
 
 
 def bare_name(full_name: str) -> str:
-    """Strip the memory from a full name: `layer0/read_weights` gives `read_weights`, `m/grad/usage` gives `grad/usage`."""
+    """Strip the memory: `layer0/read_weights` gives `read_weights`, `layer0/grad/usage` gives `grad/usage`."""
     parts = full_name.split("/")
     for marker in ("grad", "initial", "final"):
         if marker in parts[:-1]:

@@ -22,7 +22,8 @@ def load(group: str) -> Iterator[tuple[str, Any]]:
         if point.name in seen:
             if seen[point.name] != point.value:
                 warnings.warn(
-                    f"two plugins of {group} are named {point.name!r}: {seen[point.name]} is used, {point.value} is not",
+                    f"two plugins of {group} are named {point.name!r}: {seen[point.name]} is used, "
+                    f"{point.value} is not",
                     stacklevel=2,
                 )
             continue

@@ -65,10 +65,11 @@ class FieldSchema:
 
 @dataclass(frozen=True, slots=True)
 class MemorySchema:
-    """One memory module of the model: its name (module path), how it updates, and its fields by bare name.
+    """One memory module of the model: its name (module path), its update law, and its fields by bare name.
 
     `law` names the update law that its state follows ("dnc", "ntm", "" when unknown); derivation and lineage need it.
-    `attributes` are facts the adapter knows, such as {"class": "dnc.memory.Memory", "layer": 0, "allocation_delta": 1e-6}.
+    `attributes` are facts the adapter knows, such as {"class": "dnc.memory.Memory", "layer": 0,
+    "allocation_delta": 1e-6}.
     """
 
     name: str
@@ -150,7 +151,8 @@ class RecordData:
 
     `fields` maps full names ("memory/read_weights") to arrays whose axes are those of the field; bfloat16 arrays use
     the ml_dtypes dtype. `batch` lists the batch items recorded. `labels` hold what the user or a demo says about this
-    record, e.g. {"phases": [["input", 0, 10], ["recall", 11, 21]], "tokens": [...]}. `wall` is in seconds since the epoch.
+    record, e.g. {"phases": [["input", 0, 10], ["recall", 11, 21]], "tokens": [...]}. `wall` is in seconds since the
+    epoch.
     """
 
     step: int
