@@ -1,0 +1,183 @@
+"""The command line. Each command imports the rooms that it needs inside its function, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from memviz._version import __version__
+from memviz.errors import MemvizError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_PORT = 8321
+
+
+def _say_errors(command: Command) -> Command:
+    """Print an error that memviz raised on purpose as one sentence and exit with 1; show the trace with MEMVIZ_DEBUG."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except MemvizError as error:
+            if os.environ.get("MEMVIZ_DEBUG"):
+                raise
+            raise click.ClickException(str(error)) from error
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _server_options(command: Command) -> Command:
+    """Options that every command with a server shares."""
+    for option in (
+        click.option(
+            "--token", help="Token that a browser must bring; required when --host is not a loopback address."
+        ),
+        click.option("--allowed-host", "allowed_hosts", multiple=True, help="Host name to answer to beside localhost."),
+        click.option("--open/--no-open", "open_browser", default=False, help="Open the page in a browser."),
+        click.option("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535)),
+        click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="memviz")
+def main() -> None:
+    """See what a neural network with memory writes, keeps and reads.
+
+    \b
+    memviz demo copy        train a DNC and watch its memory
+    memviz serve runs/      show what is recorded, live
+    memviz replay runs/copy play a finished trace
+    """
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--package", help="Train this third-party class instead of memviz's own: dnc.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps even if the task is not solved.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the model and of the data.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the trace  [default: runs/NAME]")
+@click.option("--every", type=click.IntRange(1), help="Record every so many steps.")
+@click.option("--device", default="cpu", show_default=True, help="torch device: cpu, cuda, cuda:1.")
+@click.option("--serve/--no-serve", default=True, help="Show the run in the browser while it trains.")
+@_server_options
+@_say_errors
+def demo(name: str | None, serve: bool, **options: Any) -> None:
+    """Train a known model on a known task, recorded and served live.
+
+    Without NAME, list the demos.
+
+    \b
+    Example: memviz demo copy
+             memviz demo copy --package dnc --no-serve --out runs/theirs
+    """
+    from memviz.demos import registry
+
+    if name is None:
+        for known in registry.names():
+            click.echo(f"{known:10s} {registry.get(known).summary}")
+        return
+    chosen = registry.get(name)
+
+    from memviz.demos.train import run_demo
+
+    run_demo(chosen.name, serve=serve, **options)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@_server_options
+@_say_errors
+def serve(paths: tuple[Path, ...], **options: Any) -> None:
+    """Serve the traces under PATHS (default: runs/) to a browser, live while they are written.
+
+    \b
+    Example: memviz serve runs/
+    """
+    _serve(paths or (Path("runs"),), **options)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@_server_options
+@_say_errors
+def replay(path: Path, **options: Any) -> None:
+    """Play the trace at PATH from its first record.
+
+    \b
+    Example: memviz replay runs/copy
+    """
+    import memviz
+
+    trace = memviz.open(path)
+    first = f"?step={int(trace.steps[0])}&t=0&play=1" if len(trace) else ""
+    _serve((path,), start=f"#/run/{trace.name}{first}", **options)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--all", "every_record", is_flag=True, help="Take ranges over every record, not over a sample of 64.")
+@_say_errors
+def inspect(path: Path, as_json: bool, every_record: bool) -> None:
+    """Summarize the trace at PATH: memories, fields, shapes, ranges, records, gaps.
+
+    \b
+    Example: memviz inspect runs/copy
+    """
+    import memviz
+    from memviz.analysis.summary import summarize
+
+    summary = summarize(memviz.open(path), sample=None if every_record else 64)
+    if as_json:
+        click.echo(json.dumps(summary.to_json(), indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from memviz.analysis.summary import tables
+
+    console = Console()
+    for table in tables(summary):
+        console.print(table)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@_say_errors
+def repair(path: Path) -> None:
+    """Bring the trace at PATH into its final form after a crash. Nothing readable is lost; run it as often as you like.
+
+    \b
+    Example: memviz repair runs/copy
+    """
+    from memviz.trace.repair import repair as repair_trace
+
+    click.echo(str(repair_trace(path)))
+
+
+def _serve(paths: tuple[Path, ...], *, start: str | None = None, **options: Any) -> None:
+    """Run the server until Ctrl-C, after checking that there is something to look at."""
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise click.ClickException(
+            f"there is no such path: {', '.join(map(str, missing))}. Record a run first "
+            "(memviz demo copy, or memviz.attach in your training script), or give the directory that holds your runs."
+        )
+    from memviz.dashboards.server import serve
+
+    serve([str(path) for path in paths], start=start, on_ready=_announce, **options)
+
+
+def _announce(url: str) -> None:
+    click.echo(f"memviz is at {url}   (Ctrl-C ends it)", err=not sys.stdout.isatty())

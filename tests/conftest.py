@@ -1,0 +1,38 @@
+"""What holds for every test: one copy of each room is imported, one torch thread, and no skip goes unnoticed in CI."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+ALLOWED_SKIPS = ("needs a CUDA device", "needs root to mount a tmpfs", "needs the bAbI archive")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def rooms_are_imported_once():
+    """`import recorders` beside `import memviz.recorders` would load every class twice."""
+    yield
+    twice = {"recorders", "dashboards", "demos"} & set(sys.modules)
+    assert not twice, f"imported by their folder names: {sorted(twice)}; write memviz.<room> instead"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_torch_thread():
+    """Small models run faster, and the suite's processes do not fight, on one thread each."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    """In CI a skip must have one of the reasons listed above."""
+    if not os.environ.get("CI") or exitstatus != 0:
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    reasons = [report.longrepr[2] for report in reporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    unexpected = [reason for reason in reasons if not any(allowed in reason for allowed in ALLOWED_SKIPS)]
+    if unexpected:
+        reporter.write_line(f"CI does not allow these skips: {unexpected}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
