@@ -21,7 +21,7 @@ DEFAULT_PORT = 8321
 
 
 def _say_errors(command: Command) -> Command:
-    """Print an error that memviz raised on purpose as one sentence and exit with 1; show the trace with MEMVIZ_DEBUG."""
+    """Print an error that memviz raised on purpose as one sentence and exit with 1 (MEMVIZ_DEBUG shows where)."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -53,7 +53,7 @@ def _server_options(command: Command) -> Command:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="memviz")
 def main() -> None:
-    """See what a neural network with memory writes, keeps and reads.
+    r"""See what a neural network with memory writes, keeps and reads.
 
     \b
     memviz demo copy        train a DNC and watch its memory
@@ -74,7 +74,7 @@ def main() -> None:
 @_server_options
 @_say_errors
 def demo(name: str | None, serve: bool, **options: Any) -> None:
-    """Train a known model on a known task, recorded and served live.
+    r"""Train a known model on a known task, recorded and served live.
 
     Without NAME, list the demos.
 
@@ -100,11 +100,12 @@ def demo(name: str | None, serve: bool, **options: Any) -> None:
 @_server_options
 @_say_errors
 def serve(paths: tuple[Path, ...], **options: Any) -> None:
-    """Serve the traces under PATHS (default: runs/) to a browser, live while they are written.
+    r"""Serve the traces under PATHS (default: runs/) to a browser, live while they are written.
 
     \b
     Example: memviz serve runs/
     """
+    _require(paths)
     _serve(paths or (Path("runs"),), **options)
 
 
@@ -113,7 +114,7 @@ def serve(paths: tuple[Path, ...], **options: Any) -> None:
 @_server_options
 @_say_errors
 def replay(path: Path, **options: Any) -> None:
-    """Play the trace at PATH from its first record.
+    r"""Play the trace at PATH from its first record.
 
     \b
     Example: memviz replay runs/copy
@@ -131,7 +132,7 @@ def replay(path: Path, **options: Any) -> None:
 @click.option("--all", "every_record", is_flag=True, help="Take ranges over every record, not over a sample of 64.")
 @_say_errors
 def inspect(path: Path, as_json: bool, every_record: bool) -> None:
-    """Summarize the trace at PATH: memories, fields, shapes, ranges, records, gaps.
+    r"""Summarize the trace at PATH: memories, fields, shapes, ranges, records, gaps.
 
     \b
     Example: memviz inspect runs/copy
@@ -156,7 +157,7 @@ def inspect(path: Path, as_json: bool, every_record: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @_say_errors
 def repair(path: Path) -> None:
-    """Bring the trace at PATH into its final form after a crash. Nothing readable is lost; run it as often as you like.
+    r"""Bring the trace at PATH into its final form after a crash; nothing readable is lost.
 
     \b
     Example: memviz repair runs/copy
@@ -166,14 +167,18 @@ def repair(path: Path) -> None:
     click.echo(str(repair_trace(path)))
 
 
-def _serve(paths: tuple[Path, ...], *, start: str | None = None, **options: Any) -> None:
-    """Run the server until Ctrl-C, after checking that there is something to look at."""
-    missing = [path for path in paths if not path.exists()]
+def _require(paths: tuple[Path, ...]) -> None:
+    """Refuse paths that were given and do not exist; the default runs/ may still come."""
+    missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise click.ClickException(
-            f"there is no such path: {', '.join(map(str, missing))}. Record a run first "
-            "(memviz demo copy, or memviz.attach in your training script), or give the directory that holds your runs."
+            f"there is no such path: {', '.join(missing)}. Record a run first (memviz demo copy, or memviz.attach in "
+            "your training script), or give the directory that holds your runs."
         )
+
+
+def _serve(paths: tuple[Path, ...], *, start: str | None = None, **options: Any) -> None:
+    """Run the server until Ctrl-C."""
     from memviz.dashboards.server import serve
 
     serve([str(path) for path in paths], start=start, on_ready=_announce, **options)
