@@ -1,0 +1,346 @@
+"""Derive what a record did not store: run the update law of a memory over its recorded generators.
+
+The state of a DNC follows exactly from five small fields (`memviz.fields.GENERATORS`), so a trace need not hold the
+link matrix to show it. A law is a table of rules; each rule names what it needs at this time and at the time before,
+and `derive` runs, time by time, only the rules that the wanted field depends on. What is stored is read, never
+recomputed.
+
+Attributes of a memory's schema that say where an implementation departs from Graves et al. 2016:
+
+| attribute | meaning | the paper |
+|---|---|---|
+| `allocation_delta` | usage is lifted to delta + (1 - delta) u before allocation | 0 |
+| `cosine_delta` | added to the product of norms in the cosine | 0 |
+| `write_order` | "parallel": heads erase, then add, together; "series": one head after the other | "parallel" |
+| `read_order` | "after_write": reads see this time's writes; "before_write": they do not | "after_write" |
+| `write_heads` | number of write heads; with more than one, allocation also needs both gates | 1 |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memviz.analysis import dynamics
+from memviz.errors import FieldError
+from memviz.fields import CATALOGUE, FINAL_PREFIX, INITIAL_PREFIX
+from memviz.trace.schema import MemorySchema
+
+Array = NDArray[Any]
+Frame = Mapping[str, Array]
+"""The values of several fields, by bare name, at one time."""
+
+STATE = ("memory", "usage", "precedence_weights", "link_matrix")
+"""Fields that carry over from one time to the next, and of which a keyframe can be stored."""
+
+
+class Source(Protocol):
+    """What is asked of a record; `memviz.trace.reader.Record` has it."""
+
+    @property
+    def stored(self) -> Collection[str]:
+        """Full names of the stored fields."""
+        ...
+
+    @property
+    def memories(self) -> Mapping[str, MemorySchema]:
+        """Schema of each memory."""
+        ...
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """Number of times of each memory."""
+        ...
+
+    def read(self, name: str, time: slice | None = None) -> Array:
+        """Values of a stored field, for a part of its time axis."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one field follows from others: `compute(before, now, attributes)` gives its values at this time.
+
+    `now` and `before` name the fields needed at this time and at the time before.
+    """
+
+    compute: Callable[[Frame, Frame, Mapping[str, Any]], Array]
+    now: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+
+def _usage(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.update_usage(before["usage"], before["write_weights"], before["read_weights"], now["free_gates"])
+
+
+def _allocation(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("allocation_delta", 0.0))
+    if "write_gate" in now:
+        return dynamics.allocate_per_head(now["usage"], now["write_gate"] * now["allocation_gate"], delta)
+    return dynamics.allocate(now["usage"], delta)[:, None]
+
+
+def _write_content(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("cosine_delta", 0.0))
+    return dynamics.content_weights(before["memory"], now["write_keys"], now["write_strengths"], delta)
+
+
+def _read_content(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("cosine_delta", 0.0))
+    return dynamics.content_weights(now["memory"], now["read_keys"], now["read_strengths"], delta)
+
+
+def _memory(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    write = dynamics.write_in_series if attributes.get("write_order") == "series" else dynamics.write_in_parallel
+    return write(before["memory"], now["write_weights"], now["erase_vectors"], now["write_vectors"])
+
+
+def _precedence(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.update_precedence(before["precedence_weights"], now["write_weights"])
+
+
+def _link(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.update_link(before["link_matrix"], before["precedence_weights"], now["write_weights"])
+
+
+def _forward(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.step_forward(now["link_matrix"], before["read_weights"])
+
+
+def _backward(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.step_backward(now["link_matrix"], before["read_weights"])
+
+
+def _read_after(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
+    return dynamics.read(now["memory"], now["read_weights"])
+
+
+def _read_before(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.read(before["memory"], now["read_weights"])
+
+
+_WRITES = ("write_weights", "erase_vectors", "write_vectors")
+
+_NTM: Mapping[str, Rule] = {
+    "memory": Rule(_memory, now=_WRITES, before=("memory",)),
+    "read_vectors": Rule(_read_after, now=("memory", "read_weights")),
+}
+
+_DNC: Mapping[str, Rule] = {
+    "usage": Rule(_usage, now=("free_gates",), before=("usage", "write_weights", "read_weights")),
+    "allocation_weights": Rule(_allocation, now=("usage",)),
+    "write_content_weights": Rule(_write_content, now=("write_keys", "write_strengths"), before=("memory",)),
+    "memory": Rule(_memory, now=_WRITES, before=("memory",)),
+    "link_matrix": Rule(_link, now=("write_weights",), before=("link_matrix", "precedence_weights")),
+    "precedence_weights": Rule(_precedence, now=("write_weights",), before=("precedence_weights",)),
+    "forward_weights": Rule(_forward, now=("link_matrix",), before=("read_weights",)),
+    "backward_weights": Rule(_backward, now=("link_matrix",), before=("read_weights",)),
+    "read_content_weights": Rule(_read_content, now=("memory", "read_keys", "read_strengths")),
+    "read_vectors": Rule(_read_after, now=("memory", "read_weights")),
+}
+
+LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType({"dnc": _DNC, "ntm": _NTM})
+"""Rules of each law in an order in which they can be computed within one time."""
+
+_READ_BEFORE_WRITE = Rule(_read_before, now=("read_weights",), before=("memory",))
+_SHARED_ALLOCATION = Rule(_allocation, now=("usage", "write_gate", "allocation_gate"))
+
+
+def _rules(memory: MemorySchema) -> dict[str, Rule]:
+    """The rules of this memory's law, with the departures its attributes name; empty for an unknown law."""
+    rules = dict(LAWS.get(memory.law, {}))
+    if "read_vectors" in rules and memory.attributes.get("read_order") == "before_write":
+        rules["read_vectors"] = _READ_BEFORE_WRITE
+    if "allocation_weights" in rules and int(memory.attributes.get("write_heads", 1)) > 1:
+        rules["allocation_weights"] = _SHARED_ALLOCATION
+    return rules
+
+
+def derivable(memory: MemorySchema, stored: Collection[str]) -> frozenset[str]:
+    """Which fields follow from those stored.
+
+    Args:
+        memory: schema of the memory; its law and attributes count, its fields do not.
+        stored: bare names of the fields stored for this memory in a record.
+
+    Returns:
+        Bare names, none of them in `stored`; empty when the law is unknown.
+    """
+    rules, known = _rules(memory), set(stored)
+    while True:
+        reached = {
+            name
+            for name, rule in rules.items()
+            if name not in known and all(need in known or need == name for need in rule.now + rule.before)
+        }
+        # Precedence is reached before the link matrix that needs it, so a fixed point takes a few rounds.
+        if not reached:
+            return frozenset(known - set(stored))
+        known |= reached
+
+
+def derive(record: Source, memory: str, field: str, time: slice | None = None) -> NDArray[np.float32]:
+    """Compute a field from the generators that the record stores, by the update law of its memory.
+
+    Uses the precision of the recorded values (float32 at least), as the model did, and holds no more than the
+    generators, two times of state and the result. A stored `field` is computed all the same, which is how
+    `replay_error` checks it.
+
+    Args:
+        record: the record; `initial/<field>` is the state before the first time, zero where it is not stored.
+        memory: name of the memory.
+        field: bare name, such as "link_matrix".
+        time: the part of the time axis wanted, with a positive step; all of it by default. Nothing after its end is
+            computed.
+
+    Returns:
+        Values with the axes of `memviz.fields.CATALOGUE[field]`.
+
+    Raises:
+        FieldError: the law of the memory does not give the field, what it follows from is not stored, or `time` is
+            empty.
+    """
+    schema = record.memories[memory]
+    prefix = f"{memory}/" if memory else ""
+    stored = {name.removeprefix(prefix) for name in record.stored if name.startswith(prefix)} - {field}
+    if field not in derivable(schema, stored):
+        raise FieldError(_why_not(schema, stored, field))
+    length = record.lengths[memory]
+    times = range(length)[time if time is not None else slice(None)]
+    if times.step < 0:
+        raise ValueError(f"time must be a slice with a positive step, got {time}")
+    if not times:
+        raise FieldError(f"{prefix}{field} cannot be derived for {time}: the record holds {length} times.")
+
+    rules = _dependencies(_rules(schema), stored, field)
+    recurrent = any(name in rule.before for name, rule in rules.items())
+    # What has no state of its own needs only the time before, not the whole past.
+    window = range(0 if recurrent else max(times.start - 1, 0), times[-1] + 1)
+    frames = zip(window, _replay(record, prefix, rules, stored, schema.attributes, window), strict=True)
+
+    result = np.empty(0, np.float32)
+    for at, frame in frames:
+        if at == window.start:
+            result = np.empty((len(times), *frame[field].shape), np.float32)
+        if at in times:
+            result[times.index(at)] = frame[field]
+    return result
+
+
+def replay_error(record: Source, memory: str) -> float | None:
+    """How far the recorded memory departs from its law: the largest |derived - recorded| over what allows a check.
+
+    Checked are the keyframes `final/<field>` of the state fields, and state fields that are stored for every time.
+
+    Returns:
+        0 or more; infinite where one of the two is finite and the other is not; None when nothing is stored that could
+        be checked.
+    """
+    schema, prefix = record.memories[memory], f"{memory}/" if memory else ""
+    stored = {name.removeprefix(prefix) for name in record.stored if name.startswith(prefix)}
+    errors = []
+    for field in STATE:
+        if field not in derivable(schema, stored - {field}):
+            continue
+        if field in stored:
+            errors.append(_distance(derive(record, memory, field), record.read(prefix + field)))
+        elif FINAL_PREFIX + field in stored:
+            last = derive(record, memory, field, slice(-1, None))[0]
+            errors.append(_distance(last, record.read(prefix + FINAL_PREFIX + field)))
+    return max(errors, default=None)
+
+
+def _dependencies(rules: Mapping[str, Rule], stored: Collection[str], field: str) -> dict[str, Rule]:
+    """The rules that `field` rests on, itself included, in the order of the law."""
+    wanted, open_names = {field}, [field]
+    while open_names:
+        rule = rules[open_names.pop()]
+        for need in rule.now + rule.before:
+            if need in rules and need not in stored and need not in wanted:
+                wanted.add(need)
+                open_names.append(need)
+    return {name: rule for name, rule in rules.items() if name in wanted}
+
+
+def _replay(
+    record: Source,
+    prefix: str,
+    rules: Mapping[str, Rule],
+    stored: Collection[str],
+    attributes: Mapping[str, Any],
+    times: range,
+) -> Iterator[Frame]:
+    """Yield, for each of `times`, the values of all fields that the rules need and give."""
+    needs = {need for rule in rules.values() for need in rule.now + rule.before}
+    window = slice(times.start, times.stop)
+    inputs = {name: _floating(record.read(prefix + name, time=window)) for name in sorted(needs - set(rules))}
+    precision = np.result_type(np.float32, *(values.dtype for values in inputs.values()))
+    inputs = {name: values.astype(precision, copy=False) for name, values in inputs.items()}
+    sizes = _axis_lengths(inputs)
+
+    before: dict[str, Array] = {}
+    for name in {need for rule in rules.values() for need in rule.before}:
+        shape = tuple(sizes[axis] for axis in CATALOGUE[name].axes[1:])
+        initial = INITIAL_PREFIX + name
+        values = _floating(record.read(prefix + initial)) if initial in stored else np.zeros((), precision)
+        before[name] = np.broadcast_to(values.astype(precision, copy=False), shape)
+    for offset in range(len(times)):
+        now = {name: values[offset] for name, values in inputs.items()}
+        for name, rule in rules.items():
+            now[name] = rule.compute(before, now, attributes)
+        yield now
+        before = now
+
+
+def _floating(values: Array) -> Array:
+    """The values in float32 at least: half precision is widened, integers are converted."""
+    values = np.asarray(values)
+    # bfloat16 is a dtype of its own, of which numpy knows no common type with others.
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
+
+
+def _axis_lengths(inputs: Mapping[str, Array]) -> dict[str, int]:
+    sizes = {
+        axis: length
+        for name, values in inputs.items()
+        for axis, length in zip(CATALOGUE[name].axes, values.shape, strict=True)
+    }
+    if "slot" in sizes:
+        sizes["slot_to"] = sizes["slot_from"] = sizes["slot"]
+    return sizes
+
+
+def _distance(derived: Array, recorded: Array) -> float:
+    """Largest absolute difference; equal infinities and NaN at the same place count as no difference."""
+    recorded = np.broadcast_to(_floating(recorded), derived.shape)
+    same = (derived == recorded) | (np.isnan(derived) & np.isnan(recorded))
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(same, 0.0, np.abs(np.subtract(derived, recorded, dtype=np.float64)))
+    return float(np.where(np.isnan(gaps), np.inf, gaps).max(initial=0.0))
+
+
+def _why_not(schema: MemorySchema, stored: Collection[str], field: str) -> str:
+    """The sentence for a field that cannot be derived."""
+    rules = _rules(schema)
+    if not rules:
+        law = (
+            f"its update law {schema.law!r} is none of {', '.join(LAWS)}" if schema.law else "its update law is unknown"
+        )
+        return f"{field} of memory {schema.name!r} was not recorded, and cannot be derived because {law}."
+    if field not in rules:
+        return f"{field} of memory {schema.name!r} was not recorded, and does not follow from other fields."
+    roots = {
+        need
+        for rule in _dependencies(rules, stored, field).values()
+        for need in rule.now + rule.before
+        if need not in rules and need not in stored
+    }
+    return (
+        f"{field} of memory {schema.name!r} was not recorded, and cannot be derived without "
+        f"{', '.join(sorted(roots))}; record with these fields, or with fields='all'."
+    )
