@@ -1,8 +1,9 @@
 """How the state of a memory moves on from one time to the next: the update laws, one function per equation, in numpy.
 
 The DNC is that of Graves et al. 2016, "Hybrid computing using a neural network with dynamic external memory", Methods;
-the NTM is that of Graves et al. 2014, "Neural Turing Machines", section 3. Arrays carry no time axis: they are the values at one time,
-with the axes that `memviz.fields` gives them after `time`. `[..]` names axes below; `batch` always comes first.
+the NTM is that of Graves et al. 2014, "Neural Turing Machines", section 3. Arrays carry no time axis: they are the
+values at one time, with the axes that `memviz.fields` gives them after `time`. `[..]` names axes below; `batch` always
+comes first.
 """
 
 from __future__ import annotations

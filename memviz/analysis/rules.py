@@ -1,0 +1,127 @@
+"""The update laws as tables of rules: which field follows from which, and by which equation of `dynamics`.
+
+Attributes of a memory's schema that say where an implementation departs from Graves et al. 2016:
+
+| attribute | meaning | the paper |
+|---|---|---|
+| `allocation_delta` | usage is lifted to delta + (1 - delta) u before allocation | 0 |
+| `cosine_delta` | added to the product of norms in the cosine | 0 |
+| `write_order` | "parallel": heads erase, then add, together; "series": one head after the other | "parallel" |
+| `read_order` | "after_write": reads see this time's writes; "before_write": they do not | "after_write" |
+| `write_heads` | number of write heads; with more than one, allocation also needs both gates | 1 |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from memviz.analysis import dynamics
+from memviz.trace.schema import MemorySchema
+
+Array = NDArray[Any]
+Frame = Mapping[str, Array]
+"""The values of several fields, by bare name, at one time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one field follows from others: `compute(before, now, attributes)` gives its values at this time.
+
+    `now` and `before` name the fields needed at this time and at the time before.
+    """
+
+    compute: Callable[[Frame, Frame, Mapping[str, Any]], Array]
+    now: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+
+def _usage(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.update_usage(before["usage"], before["write_weights"], before["read_weights"], now["free_gates"])
+
+
+def _allocation(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("allocation_delta", 0.0))
+    if "write_gate" in now:
+        return dynamics.allocate_per_head(now["usage"], now["write_gate"] * now["allocation_gate"], delta)
+    return dynamics.allocate(now["usage"], delta)[:, None]
+
+
+def _write_content(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("cosine_delta", 0.0))
+    return dynamics.content_weights(before["memory"], now["write_keys"], now["write_strengths"], delta)
+
+
+def _read_content(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("cosine_delta", 0.0))
+    return dynamics.content_weights(now["memory"], now["read_keys"], now["read_strengths"], delta)
+
+
+def _memory(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    write = dynamics.write_in_series if attributes.get("write_order") == "series" else dynamics.write_in_parallel
+    return write(before["memory"], now["write_weights"], now["erase_vectors"], now["write_vectors"])
+
+
+def _precedence(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.update_precedence(before["precedence_weights"], now["write_weights"])
+
+
+def _link(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.update_link(before["link_matrix"], before["precedence_weights"], now["write_weights"])
+
+
+def _forward(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.step_forward(now["link_matrix"], before["read_weights"])
+
+
+def _backward(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.step_backward(now["link_matrix"], before["read_weights"])
+
+
+def _read_after(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
+    return dynamics.read(now["memory"], now["read_weights"])
+
+
+def _read_before(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.read(before["memory"], now["read_weights"])
+
+
+_WRITES = ("write_weights", "erase_vectors", "write_vectors")
+
+_NTM: Mapping[str, Rule] = {
+    "memory": Rule(_memory, now=_WRITES, before=("memory",)),
+    "read_vectors": Rule(_read_after, now=("memory", "read_weights")),
+}
+
+_DNC: Mapping[str, Rule] = {
+    "usage": Rule(_usage, now=("free_gates",), before=("usage", "write_weights", "read_weights")),
+    "allocation_weights": Rule(_allocation, now=("usage",)),
+    "write_content_weights": Rule(_write_content, now=("write_keys", "write_strengths"), before=("memory",)),
+    "memory": Rule(_memory, now=_WRITES, before=("memory",)),
+    "link_matrix": Rule(_link, now=("write_weights",), before=("link_matrix", "precedence_weights")),
+    "precedence_weights": Rule(_precedence, now=("write_weights",), before=("precedence_weights",)),
+    "forward_weights": Rule(_forward, now=("link_matrix",), before=("read_weights",)),
+    "backward_weights": Rule(_backward, now=("link_matrix",), before=("read_weights",)),
+    "read_content_weights": Rule(_read_content, now=("memory", "read_keys", "read_strengths")),
+    "read_vectors": Rule(_read_after, now=("memory", "read_weights")),
+}
+
+LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType({"dnc": _DNC, "ntm": _NTM})
+"""Rules of each law in an order in which they can be computed within one time."""
+
+_READ_BEFORE_WRITE = Rule(_read_before, now=("read_weights",), before=("memory",))
+_SHARED_ALLOCATION = Rule(_allocation, now=("usage", "write_gate", "allocation_gate"))
+
+
+def rules_of(memory: MemorySchema) -> dict[str, Rule]:
+    """The rules of this memory's law, with the departures its attributes name; empty for an unknown law."""
+    rules = dict(LAWS.get(memory.law, {}))
+    if "read_vectors" in rules and memory.attributes.get("read_order") == "before_write":
+        rules["read_vectors"] = _READ_BEFORE_WRITE
+    if "allocation_weights" in rules and int(memory.attributes.get("write_heads", 1)) > 1:
+        rules["allocation_weights"] = _SHARED_ALLOCATION
+    return rules
