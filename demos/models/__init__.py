@@ -1,1 +1,7 @@
-"""Memory-augmented networks in torch, one file per idea, every internal quantity tapped."""
+"""Models with memory, small and plain enough to read, with their internals open to memviz."""
+
+from __future__ import annotations
+
+from memviz.demos.models.dnc import DNC as DNC
+
+__all__ = ["DNC"]

@@ -1,0 +1,175 @@
+"""Addressing mechanisms of memory-augmented networks, in torch: one function per equation.
+
+The DNC is that of Graves et al. 2016, "Hybrid computing using a neural network with dynamic external memory", Methods;
+its symbols are kept. Every function is differentiable, works in any floating dtype and on any device, and holds no
+state. Shapes name their axes; `batch` always comes first.
+
+The functions are written for few kernel launches, because at the sizes of the demos an operation costs its launch and
+not its arithmetic: `addcmul` does in one what `1 - a * b` does in two.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+DELTA = 1e-6
+"""Keeps the cosine of an empty row and the logarithm of an unused slot finite, as in deepmind/dnc."""
+
+
+def oneplus(x: Tensor) -> Tensor:
+    """Bound a key strength to [1, ∞): 1 + log(1 + e^x)."""
+    return 1 + torch.nn.functional.softplus(x)
+
+
+def complement_product(a: Tensor, b: Tensor) -> Tensor:
+    """Π_h (1 - a_h b_h) over axis 1 (heads); `a` and `b` broadcast against each other.
+
+    A chain of products instead of `torch.prod`, whose gradient must first look for zeros.
+    """
+    one = a.new_ones(())
+    return functools.reduce(torch.mul, torch.addcmul(one, a, b, value=-1).unbind(1))
+
+
+def content_weights(memory: Tensor, keys: Tensor, strengths: Tensor, delta: float = DELTA) -> Tensor:
+    """Look up by likeness: C(M, k, β)[i] = softmax_i(β D(k, M[i])), D the cosine.
+
+    Args:
+        memory: [batch, slot, word].
+        keys: [batch, head, word].
+        strengths: [batch, head], β >= 1.
+        delta: added to the product of norms.
+
+    Returns:
+        [batch, head, slot], summing to 1 over slots.
+    """
+    dots = torch.bmm(keys, memory.mT)
+    key_norms = torch.linalg.vector_norm(keys, dim=-1)
+    row_norms = torch.linalg.vector_norm(memory, dim=-1)
+    norms = torch.addcmul(dots.new_full((), delta), key_norms.unsqueeze(2), row_norms.unsqueeze(1))
+    return torch.softmax(strengths.unsqueeze(2) * (dots / norms), dim=-1)
+
+
+def update_usage(usage: Tensor, write_weights: Tensor, read_weights: Tensor, free_gates: Tensor) -> Tensor:
+    """u_t = (u + w^w - u ∘ w^w) ∘ ψ with retention ψ = Π_i (1 - f_i w^{r,i}); all but f of the time before.
+
+    Several write heads count as one that wrote wherever any of them did.
+
+    Args:
+        usage: [batch, slot].
+        write_weights: [batch, write_head, slot].
+        read_weights: [batch, read_head, slot].
+        free_gates: [batch, read_head].
+
+    Returns:
+        [batch, slot].
+    """
+    if write_weights.shape[1] == 1:
+        written = write_weights[:, 0]
+    else:
+        written = 1 - complement_product(write_weights, write_weights.new_ones(()))
+    retention = complement_product(free_gates.unsqueeze(2), read_weights)
+    # u + w (1 - u) in one operation.
+    return torch.lerp(usage, usage.new_ones(()), written) * retention
+
+
+def allocate(usage: Tensor, delta: float = DELTA) -> Tensor:
+    """Weights on the free slots, least used first: a[φ_j] = (1 - u[φ_j]) Π_{i<j} u[φ_i], φ sorting u ascending.
+
+    The product runs in logarithms, which needs no search for zeros in its gradient. Slots in equal use are taken in
+    the order of their index.
+
+    Args:
+        usage: [batch, slot].
+        delta: usage is lifted to delta + (1 - delta) u first, so that it is never zero.
+
+    Returns:
+        [batch, slot], summing to at most 1 over slots.
+    """
+    lifted = torch.add(usage.new_full((), delta), usage, alpha=1 - delta)
+    ascending, order = torch.sort(lifted, dim=-1, stable=True)
+    logs = torch.log(ascending)
+    before = torch.exp(torch.cumsum(logs, dim=-1) - logs)
+    free_first = torch.addcmul(before, before, ascending, value=-1)
+    return torch.zeros_like(usage).scatter(1, order, free_first)
+
+
+def allocate_per_head(usage: Tensor, shares: Tensor, delta: float = DELTA) -> Tensor:
+    """Allocation weights of each write head: a head takes its share before the next one looks (deepmind/dnc).
+
+    Args:
+        usage: [batch, slot].
+        shares: [batch, write_head], write gate times allocation gate.
+        delta: as in `allocate`.
+
+    Returns:
+        [batch, write_head, slot].
+    """
+    if shares.shape[1] == 1:
+        return allocate(usage, delta).unsqueeze(1)
+    heads = []
+    for share in shares.unbind(1):
+        heads.append(allocate(usage, delta))
+        usage = usage + (1 - usage) * share.unsqueeze(1) * heads[-1]
+    return torch.stack(heads, dim=1)
+
+
+def write(memory: Tensor, write_weights: Tensor, erase_vectors: Tensor, write_vectors: Tensor) -> Tensor:
+    """M_t = M ∘ Π_h (1 - w_h e_h^T) + Σ_h w_h v_h^T.
+
+    Args:
+        memory: [batch, slot, word].
+        write_weights: [batch, write_head, slot].
+        erase_vectors: [batch, write_head, word], in [0, 1].
+        write_vectors: [batch, write_head, word].
+
+    Returns:
+        [batch, slot, word].
+    """
+    keep = complement_product(write_weights.unsqueeze(3), erase_vectors.unsqueeze(2))
+    return torch.baddbmm(memory * keep, write_weights.mT, write_vectors)
+
+
+def update_link(link: Tensor, precedence: Tensor, write_weights: Tensor, off_diagonal: Tensor) -> Tensor:
+    """L_t[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j] with L[i, i] = 0: j was written, then i.
+
+    Args:
+        link: [batch, write_head, slot_to, slot_from].
+        precedence: [batch, write_head, slot], of the time before.
+        write_weights: [batch, write_head, slot], of this time.
+        off_diagonal: [slot, slot], 0 on the diagonal and 1 elsewhere.
+
+    Returns:
+        [batch, write_head, slot_to, slot_from].
+    """
+    to, source = write_weights.unsqueeze(3), write_weights.unsqueeze(2)
+    kept = link * ((1 - to) - source)
+    return torch.addcmul(kept, to, precedence.unsqueeze(2)) * off_diagonal
+
+
+def update_precedence(precedence: Tensor, write_weights: Tensor) -> Tensor:
+    """p_t = (1 - Σ_i w[i]) p + w; both arguments and the result are [batch, write_head, slot]."""
+    total = write_weights.sum(dim=-1, keepdim=True)
+    return torch.addcmul(precedence + write_weights, total, precedence, value=-1)
+
+
+def follow_links(link: Tensor, read_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Forward f = L w^r and backward b = L^T w^r: one step along the order of writing from where each head read.
+
+    Args:
+        link: [batch, write_head, slot_to, slot_from], of this time.
+        read_weights: [batch, read_head, slot], of the time before.
+
+    Returns:
+        Forward and backward weights, each [batch, read_head, write_head, slot].
+    """
+    batch, write_heads, slots, _ = link.shape
+    read_heads = read_weights.shape[1]
+    links = link.flatten(0, 1)
+    reads = read_weights.unsqueeze(1).expand(batch, write_heads, read_heads, slots).flatten(0, 1)
+    shape = (batch, write_heads, read_heads, slots)
+    forward = torch.bmm(reads, links.mT).view(shape).transpose(1, 2)
+    backward = torch.bmm(reads, links).view(shape).transpose(1, 2)
+    return forward, backward
