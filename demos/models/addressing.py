@@ -132,44 +132,7 @@ def write(memory: Tensor, write_weights: Tensor, erase_vectors: Tensor, write_ve
     return torch.baddbmm(memory * keep, write_weights.mT, write_vectors)
 
 
-def update_link(link: Tensor, precedence: Tensor, write_weights: Tensor, off_diagonal: Tensor) -> Tensor:
-    """L_t[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j] with L[i, i] = 0: j was written, then i.
-
-    Args:
-        link: [batch, write_head, slot_to, slot_from].
-        precedence: [batch, write_head, slot], of the time before.
-        write_weights: [batch, write_head, slot], of this time.
-        off_diagonal: [slot, slot], 0 on the diagonal and 1 elsewhere.
-
-    Returns:
-        [batch, write_head, slot_to, slot_from].
-    """
-    to, source = write_weights.unsqueeze(3), write_weights.unsqueeze(2)
-    kept = link * ((1 - to) - source)
-    return torch.addcmul(kept, to, precedence.unsqueeze(2)) * off_diagonal
-
-
 def update_precedence(precedence: Tensor, write_weights: Tensor) -> Tensor:
     """p_t = (1 - Σ_i w[i]) p + w; both arguments and the result are [batch, write_head, slot]."""
     total = write_weights.sum(dim=-1, keepdim=True)
     return torch.addcmul(precedence + write_weights, total, precedence, value=-1)
-
-
-def follow_links(link: Tensor, read_weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Forward f = L w^r and backward b = L^T w^r: one step along the order of writing from where each head read.
-
-    Args:
-        link: [batch, write_head, slot_to, slot_from], of this time.
-        read_weights: [batch, read_head, slot], of the time before.
-
-    Returns:
-        Forward and backward weights, each [batch, read_head, write_head, slot].
-    """
-    batch, write_heads, slots, _ = link.shape
-    read_heads = read_weights.shape[1]
-    links = link.flatten(0, 1)
-    reads = read_weights.unsqueeze(1).expand(batch, write_heads, read_heads, slots).flatten(0, 1)
-    shape = (batch, write_heads, read_heads, slots)
-    forward = torch.bmm(reads, links.mT).view(shape).transpose(1, 2)
-    backward = torch.bmm(reads, links).view(shape).transpose(1, 2)
-    return forward, backward

@@ -98,7 +98,11 @@ class DNC(nn.Module):
             The output, with the axes of `x` and `output_size` channels (no activation), and the state afterwards.
         """
         times = x.unbind(1 if self.batch_first else 0)
-        controller, memory, reads = state or self.initial_state(len(times[0]))
+        if state is None:
+            state = self.initial_state(len(times[0]))
+        else:
+            self.memory.resume(state.memory)
+        controller, memory, reads = state
 
         seen = []
         for x_t in times:

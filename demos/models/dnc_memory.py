@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import memviz
 from memviz.demos.models import addressing
+from memviz.demos.models.links import follow_links
 
 
 class MemoryState(NamedTuple):
@@ -64,8 +65,6 @@ class DNCMemory(nn.Module):
 
     memviz_law = "dnc"
 
-    off_diagonal: Tensor
-
     def __init__(
         self,
         input_size: int,
@@ -92,7 +91,6 @@ class DNCMemory(nn.Module):
         self._gates = (write_heads * cell_size, read_heads, write_heads, write_heads)
         self._modes = read_heads * (1 + 2 * write_heads)
         self.interface = nn.Linear(input_size, self.interface_size)
-        self.register_buffer("off_diagonal", 1 - torch.eye(nr_cells), persistent=False)
 
     @property
     def interface_size(self) -> int:
@@ -100,17 +98,26 @@ class DNCMemory(nn.Module):
         return sum(self._unbounded) + sum(self._strengths) + sum(self._gates) + self._modes
 
     def initial_state(self, batch: int) -> MemoryState:
-        """The state before the first time, on the device and in the dtype of the parameters."""
+        """Memory at its initial value and all else zero, on the device and in the dtype of the parameters."""
         new = self.interface.weight.new_zeros
         n, heads = self.nr_cells, self.write_heads
+        memory = self.interface.weight.new_full((batch, n, self.cell_size), self.initial_value)
+        # Words that are all equal are said once, and what is zero need not be said.
+        memviz.tap("initial/memory", memory[:, :1, :1])
         return MemoryState(
-            memory=self.interface.weight.new_full((batch, n, self.cell_size), self.initial_value),
+            memory=memory,
             usage=new(batch, n),
             link_matrix=new(batch, heads, n, n),
             precedence_weights=new(batch, heads, n),
             read_weights=new(batch, self.read_heads, n),
             write_weights=new(batch, heads, n),
         )
+
+    def resume(self, state: MemoryState) -> MemoryState:
+        """Go on from a state of an earlier sequence: shows memviz what all later state follows from, returns `state`."""
+        for name, value in zip(MemoryState._fields, state, strict=True):
+            memviz.tap(f"initial/{name}", value)
+        return state
 
     def parse(self, controller_output: Tensor) -> Interface:
         """Split the interface vector and bound its parts: strengths >= 1, gates in [0, 1], modes a distribution.
@@ -157,10 +164,11 @@ class DNCMemory(nn.Module):
         write_weights = x.write_gate.unsqueeze(2) * address
         memory = addressing.write(state.memory, write_weights, x.erase_vectors, x.write_vectors)
 
-        link = addressing.update_link(state.link_matrix, state.precedence_weights, write_weights, self.off_diagonal)
+        link, forward, backward = follow_links(
+            state.link_matrix, state.precedence_weights, write_weights, state.read_weights
+        )
         precedence = addressing.update_precedence(state.precedence_weights, write_weights)
 
-        forward, backward = addressing.follow_links(link, state.read_weights)
         read_content = addressing.content_weights(memory, x.read_keys, x.read_strengths)
         # w^r = π_1 b + π_2 c^r + π_3 f
         ways = torch.cat((backward, read_content.unsqueeze(2), forward), dim=2)
@@ -187,6 +195,8 @@ class DNCMemory(nn.Module):
             memviz.tap(name, value)
         for name, value in zip(MemoryState._fields, after, strict=True):
             memviz.tap(name, value)
+        # Lets a reader check that the state it derives is the state the model had.
+        memviz.tap("final/memory", after.memory)
         memviz.tap("read_modes", self._three_modes(x.read_modes))
         memviz.tap("allocation_weights", allocation)
         memviz.tap("write_content_weights", write_content)

@@ -30,6 +30,8 @@ def internals(model, x, state=None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memviz, "tap", lambda name, tensor: seen[name].append(tensor.detach().numpy()), raising=False)
         output, _ = model(x, state)
+    keyframes = {name: seen.pop(name) for name in list(seen) if "/" in name}
+    np.testing.assert_array_equal(keyframes["final/memory"][-1], seen["memory"][-1])
     return {name: np.array(values) for name, values in seen.items()} | {
         "output": output.detach().numpy().swapaxes(0, 1)
     }
