@@ -86,9 +86,9 @@ class DNCMemory(nn.Module):
             "write_heads": write_heads,
         }
         # Grouped by the function that bounds them, so that each function runs once.
-        self._unbounded = (read_heads * cell_size, write_heads * cell_size, write_heads * cell_size)
-        self._strengths = (read_heads, write_heads)
-        self._gates = (write_heads * cell_size, read_heads, write_heads, write_heads)
+        self._unbounded = [read_heads * cell_size, write_heads * cell_size, write_heads * cell_size]
+        self._strengths = [read_heads, write_heads]
+        self._gates = [write_heads * cell_size, read_heads, write_heads, write_heads]
         self._modes = read_heads * (1 + 2 * write_heads)
         self.interface = nn.Linear(input_size, self.interface_size)
 
@@ -114,7 +114,7 @@ class DNCMemory(nn.Module):
         )
 
     def resume(self, state: MemoryState) -> MemoryState:
-        """Go on from a state of an earlier sequence: shows memviz what all later state follows from, returns `state`."""
+        """Go on from a state of an earlier sequence: memviz is shown what later state follows from; returns `state`."""
         for name, value in zip(MemoryState._fields, state, strict=True):
             memviz.tap(f"initial/{name}", value)
         return state
@@ -126,11 +126,11 @@ class DNCMemory(nn.Module):
             controller_output: [batch, input_size].
         """
         batch, width = len(controller_output), self.cell_size
-        sizes = (sum(self._unbounded), sum(self._strengths), sum(self._gates), self._modes)
-        unbounded, strengths, gates, modes = self.interface(controller_output).split(sizes, dim=1)
-        read_keys, write_keys, write_vectors = unbounded.split(self._unbounded, dim=1)
-        read_strengths, write_strengths = addressing.oneplus(strengths).split(self._strengths, dim=1)
-        erase, free, allocation, write = torch.sigmoid(gates).split(self._gates, dim=1)
+        sizes = [sum(self._unbounded), sum(self._strengths), sum(self._gates), self._modes]
+        unbounded, strengths, gates, modes = torch.split(self.interface(controller_output), sizes, dim=1)
+        read_keys, write_keys, write_vectors = torch.split(unbounded, self._unbounded, dim=1)
+        read_strengths, write_strengths = torch.split(addressing.oneplus(strengths), self._strengths, dim=1)
+        erase, free, allocation, write = torch.split(torch.sigmoid(gates), self._gates, dim=1)
         return Interface(
             read_keys=read_keys.view(batch, self.read_heads, width),
             write_keys=write_keys.view(batch, self.write_heads, width),
@@ -210,5 +210,5 @@ class DNCMemory(nn.Module):
         heads = self.write_heads
         if heads == 1:
             return modes
-        backward, content, forward = modes.split((heads, 1, heads), dim=-1)
+        backward, content, forward = torch.split(modes, [heads, 1, heads], dim=-1)
         return torch.cat((backward.sum(-1, keepdim=True), content, forward.sum(-1, keepdim=True)), dim=-1)

@@ -35,7 +35,7 @@ class _Links(torch.autograd.Function):
         return updated, torch.bmm(read_weights, updated.mT), torch.bmm(read_weights, updated)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(
         ctx: Any, grad_link: Tensor, grad_forward: Tensor, grad_backward: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -81,7 +81,7 @@ def follow_links(
     batch, write_heads, slots = write_weights.shape
     read_heads = read_weights.shape[1]
     reads = read_weights.unsqueeze(1).expand(batch, write_heads, read_heads, slots).flatten(0, 1)
-    updated, forward, backward = _Links.apply(
+    updated, forward, backward = _Links.apply(  # type: ignore[no-untyped-call]
         link.flatten(0, 1), precedence.flatten(0, 1), write_weights.flatten(0, 1), reads
     )
     walked = (batch, write_heads, read_heads, slots)

@@ -8,6 +8,7 @@ Attributes of a memory's schema that say where an implementation departs from Gr
 | `cosine_delta` | added to the product of norms in the cosine | 0 |
 | `write_order` | "parallel": heads erase, then add, together; "series": one head after the other | "parallel" |
 | `read_order` | "after_write": reads see this time's writes; "before_write": they do not | "after_write" |
+| `allocation_ties` | slots in equal use are taken "by_index"; if "arbitrary", allocation is not derived | "by_index" |
 | `write_heads` | number of write heads; with more than one, allocation also needs both gates | 1 |
 """
 
@@ -124,4 +125,6 @@ def rules_of(memory: MemorySchema) -> dict[str, Rule]:
         rules["read_vectors"] = _READ_BEFORE_WRITE
     if "allocation_weights" in rules and int(memory.attributes.get("write_heads", 1)) > 1:
         rules["allocation_weights"] = _SHARED_ALLOCATION
+    if memory.attributes.get("allocation_ties") == "arbitrary":
+        rules.pop("allocation_weights", None)
     return rules

@@ -231,6 +231,8 @@ def test_derivable_says_what_follows():
     assert derivable(dnc, [*GENERATORS, "read_keys", "read_strengths"]) >= {"read_content_weights"}
     assert derivable(dnc, ["write_weights"]) == {"precedence_weights", "link_matrix"}
     assert "allocation_weights" not in derivable(MemorySchema("mem", "dnc", attributes={"write_heads": 2}), GENERATORS)
+    arbitrary = MemorySchema("mem", "dnc", attributes={"allocation_ties": "arbitrary"})
+    assert derivable(dnc, GENERATORS) - derivable(arbitrary, GENERATORS) == {"allocation_weights"}
     assert derivable(MemorySchema("mem", "ntm"), GENERATORS) == {"memory", "read_vectors"}
     assert derivable(MemorySchema("mem", ""), GENERATORS) == frozenset()
 
