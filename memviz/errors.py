@@ -6,7 +6,9 @@
     │   ├── TraceCorrupt                  a file of the trace is not what it should be
     │   ├── TraceVersionError             written by a newer memviz
     │   ├── TraceLocked                   another writer holds this trace
+    │   ├── TraceFull                     a record would take the trace beyond its size limit
     │   └── TraceClosed                   written to after close
+    ├── RecordError (IndexError)          a record that a trace does not have
     ├── FieldError (KeyError)             a field that a record does not have, or that is ambiguous
     ├── SchemaError (ValueError)          an array does not fit what its field declares
     ├── RecorderError (RuntimeError)      a recorder cannot do what was asked
@@ -48,8 +50,16 @@ class TraceLocked(TraceError):
     """Another live writer holds this trace."""
 
 
+class TraceFull(TraceError):
+    """A record would take the trace beyond its size limit."""
+
+
 class TraceClosed(TraceError):
     """A closed writer was asked to write."""
+
+
+class RecordError(MemvizError, IndexError):
+    """A trace has no such record."""
 
 
 class FieldError(MemvizError, KeyError):
