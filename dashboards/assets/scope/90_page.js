@@ -1,0 +1,355 @@
+/* The Scope page: takes a route, follows the run, and has every part drawn when the selection or the data changes. */
+(function () {
+  'use strict';
+  const S = window.memviz.scope;
+  const { el, put } = S.draw;
+  const state = S.store.state;
+  const CELL_MS = 80;
+
+  let root = null;
+  let shown = false;
+  let scheduled = 0;
+  let asked = ''; // key of the frame that is on its way
+  let problem = ''; // why the chosen record cannot be shown
+  let cellTimer = 0;
+  let ageTimer = 0;
+  let crumbKey = '';
+  let settled = 0;
+
+  const active = () => shown && state.run !== null;
+  const times = () => (S.panels.frame ? S.panels.frame.times : 1);
+
+  function build() {
+    const right = el('div.sc-right', {}, S.memory.mount(), S.links.mount(), S.slotCard.mount(), S.extra.mount());
+    const main = el('div.sc-main', {}, S.panels.mount(), right);
+    root.replaceChildren(el('div.sc-wrap', {}, S.toolbar.mount(), S.timeline.mount(), main), S.footer.mount());
+    root.classList.add('sc-root');
+    new ResizeObserver(resized).observe(main);
+  }
+
+  let lastWidth = 0;
+  function resized() {
+    if (!root || !active()) return;
+    const width = root.clientWidth;
+    invalidate();
+    if (width === lastWidth) return;
+    lastWidth = width;
+    S.timeline.want();
+  }
+
+  /** Draw everything at the next frame of the display. */
+  function invalidate() {
+    if (!scheduled) scheduled = requestAnimationFrame(render);
+  }
+
+  function frameQuery(rec) {
+    const { run, item, memory, scale } = state;
+    return { run, rec, item, memory, scale, ...S.panels.room() };
+  }
+
+  /** The record that the selection means, once the steps are known. */
+  function resolve() {
+    const n = S.feed.steps.length;
+    if (!n) return (state.rec = null);
+    if (state.follow) state.rec = n - 1;
+    else if (state.rec === null || state.rec >= n) {
+      state.rec = state.record !== null && state.record < n ? state.record : state.step === null ? n - 1 : S.feed.indexAt(state.step);
+    }
+    const step = S.feed.steps[state.rec];
+    const twin = S.feed.steps[state.rec - 1] === step || S.feed.steps[state.rec + 1] === step;
+    const record = twin ? state.rec : null;
+    if (state.step !== step || state.record !== record) {
+      // A link may ask for a step that has no record; the one before it is shown and named.
+      Object.assign(state, { step, record });
+      S.store.write(false);
+    }
+    return state.rec;
+  }
+
+  function render() {
+    scheduled = 0;
+    if (!root || !active()) return;
+    const rec = resolve();
+    S.timeline.draw();
+    const about = rec === null ? null : S.api.recordNow({ run: state.run, rec });
+    if (rec !== null && !about) load('record', { run: state.run, rec }, S.api.record);
+    if (about) settle(about);
+    const query = rec === null || !about ? null : frameQuery(rec);
+    const frame = query && S.api.frameNow(query);
+    if (query && !frame) load('frame', query, S.api.frame);
+    if (frame) show(frame, about);
+    else wait(rec);
+    const now = frame || null;
+    S.toolbar.draw(about || lastAbout, S.panels.frame);
+    S.memory.draw(about, now);
+    S.links.draw(about, now);
+    S.slotCard.draw(about, now);
+    S.extra.draw(about, now);
+    S.footer.draw(S.panels.frame);
+    S.footer.words(now, about);
+    crumbs(about);
+    mark(now);
+  }
+
+  let lastAbout = null;
+
+  /** Choose a memory and an item that the record has. */
+  function settle(about) {
+    lastAbout = about;
+    const names = about.memories.map((m) => m.name);
+    if (!state.memory || !names.includes(state.memory)) {
+      const first = about.memories.find((m) => m.name !== 'model') || about.memories[0];
+      state.memory = first ? first.name : null;
+      S.store.write(false);
+    }
+    const items = (about.batch || [0]).length;
+    if (state.item >= items) {
+      state.item = Math.max(0, items - 1);
+      S.store.write(false);
+    }
+  }
+
+  function show(frame, about) {
+    problem = '';
+    const fresh = S.panels.frame !== frame;
+    if (state.t > frame.times - 1) {
+      state.t = Math.max(0, frame.times - 1);
+      S.store.write(false);
+    }
+    S.panels.show(frame, about);
+    const cover = S.status.cover('');
+    S.panels.setState(S.status.isStale() ? 'stale' : 'ready', cover);
+    S.panels.cursor(fresh);
+    cells();
+    if (fresh) neighbours(frame.index);
+  }
+
+  function wait(rec) {
+    const cover = S.status.cover(problem);
+    if (!S.feed.steps.length || S.feed.state === 'deleted') {
+      if (S.panels.frame) S.panels.clear();
+      lastAbout = null;
+    }
+    const failed = problem || S.feed.state === 'error' || S.feed.state === 'deleted';
+    S.panels.setState(failed ? 'error' : rec === null && S.feed.state !== 'loading' ? 'empty' : 'loading', cover);
+  }
+
+  function load(what, query, ask) {
+    const key = what + JSON.stringify(query);
+    if (asked === key && (problem || what === 'record')) return;
+    asked = key;
+    ask(query).then(
+      () => {
+        if (asked === key) asked = '';
+        invalidate();
+      },
+      (error) => {
+        // Only what is still wanted may complain.
+        if (state.rec !== query.rec || state.run !== query.run) return;
+        problem = error.status === 0 ? '' : `Record ${query.rec + 1} cannot be shown: ${error.message}`;
+        setTimeout(() => {
+          if (asked === key) asked = '';
+          invalidate();
+        }, error.status === 0 || error.status === 404 ? 1000 : 5000);
+        invalidate();
+      }
+    );
+  }
+
+  /** Fetch the records next to this one, so that stepping through training finds them there. */
+  function neighbours(rec) {
+    clearTimeout(settled);
+    settled = setTimeout(() => {
+      if (!active() || state.rec !== rec || (state.follow && S.feed.state === 'live')) return;
+      for (const next of [rec + 1, rec - 1]) {
+        if (next < 0 || next >= S.feed.steps.length) continue;
+        const query = frameQuery(next);
+        S.api.record({ run: state.run, rec: next }).catch(() => {});
+        if (!S.api.frameNow(query)) S.api.frame(query).catch(() => {});
+      }
+    }, 150);
+  }
+
+  /** Ask for the exact values at the crosshair once it rests. */
+  function cells() {
+    clearTimeout(cellTimer);
+    const query = S.panels.cellQuery();
+    if (S.api.cellNow(query)) return;
+    cellTimer = setTimeout(() => {
+      if (!active() || !S.panels.frame) return;
+      S.api.cell(query).then(() => active() && S.panels.frame && S.panels.cursor(true), () => {});
+    }, CELL_MS);
+  }
+
+  /** What tests and scripts can read off the page: which record, time and slot are really on the screen. */
+  function mark(frame) {
+    const drawn = frame || null;
+    put(root, 'data-state', drawn ? (S.status.isStale() ? 'stale' : 'ready') : root.querySelector('.sc-panels').dataset.state);
+    put(root, 'data-run', state.run);
+    put(root, 'data-record', drawn ? drawn.index : '');
+    put(root, 'data-step', drawn ? drawn.step : '');
+    put(root, 'data-time', drawn ? Math.min(state.t, drawn.times - 1) : '');
+    put(root, 'data-slot', state.slot);
+    put(root, 'data-head', state.head);
+    put(root, 'data-memory', state.memory || '');
+  }
+
+  function crumbs(about) {
+    const list = [{ label: 'run', value: state.run }];
+    if (state.rec !== null && state.step !== null) list.push({ label: 'step', value: String(state.step) });
+    if (about) {
+      list.push({ label: 'item', value: String(state.item) }, { label: 'memory', value: state.memory || '–' });
+      list.push({ label: 'time', value: String(state.t) }, { label: 'slot', value: String(state.slot) });
+    }
+    const key = JSON.stringify(list);
+    if (key === crumbKey || !window.memviz.setCrumbs) return;
+    crumbKey = key;
+    window.memviz.setCrumbs(list);
+  }
+
+  const clamp = (v, low, high) => Math.max(low, Math.min(high, v));
+  const moveTime = (by) => S.store.set({ t: clamp(state.t + by, 0, times() - 1) });
+
+  /** Show the record of an index; following stops, because somebody chose. */
+  function choose(index, push) {
+    const rec = clamp(index, 0, Math.max(0, S.feed.steps.length - 1));
+    const step = S.feed.steps[rec] ?? null;
+    const twin = S.feed.steps[rec - 1] === step || S.feed.steps[rec + 1] === step;
+    S.store.set({ rec, step, record: twin ? rec : null, follow: false }, push);
+  }
+
+  function moveRecord(by) {
+    const [low, high] = rangeOfRecords();
+    choose(clamp((state.rec ?? 0) + by, Math.min(low, state.rec ?? 0), Math.max(high, state.rec ?? 0)), false);
+  }
+
+  /** Indices of the records inside the brushed range; all of them without one. */
+  function rangeOfRecords() {
+    const n = S.feed.steps.length;
+    if (!state.range) return [0, Math.max(0, n - 1)];
+    const low = S.feed.steps.findIndex((step) => step >= state.range[0]);
+    const high = S.feed.indexAt(state.range[1]);
+    return low < 0 || high < low ? [0, Math.max(0, n - 1)] : [low, high];
+  }
+
+  function moveSlot(by) {
+    const tile = S.panels.frame && S.panels.frame.tiles.find((x) => x.row_axis === 'slot');
+    if (tile) S.store.set({ slot: clamp(state.slot + by, 0, tile.full_rows - 1) });
+  }
+
+  function nextHead() {
+    const frame = S.panels.frame;
+    const heads = frame ? frame.tiles.filter((x) => x.field === `${frame.memory}/read_weights`).length : 0;
+    if (heads > 1) S.store.set({ head: (state.head + 1) % heads }, true);
+  }
+
+  const toggleLog = () => S.store.set({ scale: state.scale === 'log' ? 'linear' : 'log' }, true);
+
+  function follow(on) {
+    if (on) S.store.set({ follow: true, playing: false, rec: null }, true);
+    else S.store.set({ follow: false }, true);
+  }
+
+  function play(on) {
+    const patch = { playing: on };
+    const end = state.t >= times() - 1;
+    const [, last] = rangeOfRecords();
+    if (on && state.mode === 'all' && end && state.rec === last) patch.t = 0;
+    S.store.set(patch);
+  }
+
+  /** One tick of playing. */
+  function advance() {
+    if (!active() || !S.panels.frame || S.panels.frame.index !== state.rec) return; // wait for what is still loading
+    const [low, high] = rangeOfRecords();
+    const end = state.t >= times() - 1;
+    if (state.mode === 'time') return S.store.set({ t: end ? 0 : state.t + 1 });
+    if (state.mode === 'all' && !end) return S.store.set({ t: state.t + 1 });
+    if (state.rec >= high) {
+      if (state.mode === 'steps' && high > low) return choose(low, false);
+      return play(false);
+    }
+    choose(Math.max(low, state.rec + 1), false);
+    if (state.mode === 'all') S.store.set({ t: 0 });
+  }
+
+  function onStore(_, changed) {
+    if (changed.has('run')) return;
+    if (changed.has('playing') || changed.has('speed')) S.footer.clock(state.playing, state.speed, advance);
+    if (changed.has('scalar')) S.timeline.want();
+    if (['hide', 'more', 'memory'].some((key) => changed.has(key)) && S.panels.frame) S.panels.layout();
+    if (changed.has('rec') || changed.has('item') || changed.has('memory')) problem = '';
+    if (!changed.has('t') && !changed.has('rec')) window.memviz.announce && announce(changed);
+    invalidate();
+  }
+
+  function announce(changed) {
+    if (changed.has('follow')) window.memviz.announce(state.follow ? 'Following the newest record' : 'Paused at this record');
+    if (changed.has('scale')) window.memviz.announce(state.scale === 'log' ? 'Weights on a log scale, floor 1e-6' : 'Weights on a linear scale');
+  }
+
+  function onFeed(what) {
+    if (what === 'state' || what === 'records') {
+      if (S.feed.info && !S.feed.scalars) S.timeline.want();
+      if (S.feed.state === 'deleted') S.api.forget();
+    }
+    invalidate();
+  }
+
+  function onRoute(detail) {
+    const wanted = detail.page === 'scope' && detail.run !== null && detail.run !== undefined;
+    if (!wanted) return leave();
+    const node = document.getElementById('scope-root');
+    if (!node) return; // the page containers are announced by another event
+    if (node !== root || !node.firstChild) {
+      root = node;
+      build();
+    }
+    shown = true;
+    const before = state.run;
+    const fresh = S.store.adopt(detail.run, detail.params);
+    if (before !== detail.run) {
+      S.api.forget();
+      lastAbout = null;
+      crumbKey = problem = asked = '';
+      S.panels.clear();
+      S.feed.open(detail.run, onFeed);
+    }
+    if (fresh) {
+      // The index of the record follows from the step of the route.
+      state.rec = null;
+      S.footer.clock(state.playing, state.speed, advance);
+      if (new URLSearchParams(location.hash.split('?')[1] || '').has('play')) S.store.write(false);
+      if (S.panels.frame) S.panels.layout();
+    }
+    if (window.memviz.setHelp) window.memviz.setHelp(S.keys.HELP);
+    clearInterval(ageTimer);
+    ageTimer = setInterval(() => active() && S.feed.state !== 'closed' && invalidate(), 1000);
+    invalidate();
+  }
+
+  function leave() {
+    if (!shown) return;
+    shown = false;
+    S.feed.stop();
+    S.footer.clock(false);
+    clearInterval(ageTimer);
+    S.table.close();
+    S.tip.hide();
+    S.store.release();
+    crumbKey = '';
+  }
+
+  function recolour() {
+    S.colour.reset();
+    if (!active()) return;
+    S.panels.repaint();
+    invalidate();
+  }
+
+  S.store.listen(onStore);
+  window.addEventListener('memviz:route', (event) => onRoute(event.detail));
+  window.addEventListener('memviz:theme', recolour);
+  S.page = { invalidate, active, times, choose, moveTime, moveRecord, moveSlot, nextHead, toggleLog, follow, play };
+  if (window.memviz.route && document.getElementById('scope-root')) onRoute(window.memviz.route());
+})();

@@ -1,0 +1,244 @@
+// The shell: which page shows, breadcrumbs, theme, help. What it offers to pages is in docs/architecture.md.
+(function () {
+  'use strict';
+
+  const memviz = (window.memviz = window.memviz || {});
+  const THEME_KEY = 'memviz-theme';
+  const LAST_RUN_KEY = 'memviz-last-run';
+  const root = document.documentElement;
+  const byId = (id) => document.getElementById(id);
+
+  // Storage may be forbidden; the pages work without it.
+  function stored(kind, key, value) {
+    try {
+      if (value === undefined) return window[kind].getItem(key);
+      window[kind].setItem(key, value);
+    } catch (error) {
+      /* nothing to remember then */
+    }
+    return null;
+  }
+
+  // Routing
+
+  memviz.route = function () {
+    const [path, query] = location.hash.replace(/^#\/?/, '').split(/\?(.*)/s);
+    const parts = path.split('/').filter(Boolean);
+    const params = new URLSearchParams(query || '');
+    if (parts[0] === 'run' && parts[1] !== undefined) {
+      return { page: 'scope', run: decode(parts.slice(1).join('/')), params };
+    }
+    return { page: parts[0] || 'runs', run: null, params };
+  };
+
+  function decode(text) {
+    try {
+      return decodeURIComponent(text);
+    } catch (error) {
+      return text;
+    }
+  }
+
+  memviz.navigate = function (hash, options) {
+    const target = hash.startsWith('#') ? hash : '#' + hash;
+    if (target === location.hash) return;
+    if (options && options.replace) {
+      // replaceState fires no hashchange, and pages hear of every change.
+      history.replaceState(history.state, '', location.pathname + location.search + target);
+      follow();
+    } else {
+      location.hash = target;
+    }
+  };
+
+  let shown = null;
+
+  function follow() {
+    const pages = [...document.querySelectorAll('main.page')];
+    if (!pages.length) return;
+    const route = memviz.route();
+    const target = byId(route.page + '-page') || byId('runs-page');
+    if (target.id !== route.page + '-page') route.page = 'runs';
+    if (route.run !== null) stored('sessionStorage', LAST_RUN_KEY, route.run);
+    for (const page of pages) page.hidden = page !== target;
+    for (const link of document.querySelectorAll('.nav-link')) {
+      if (link.dataset.page === route.page) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+    }
+    if (shown !== target.id) {
+      memviz.setCrumbs(route.page === 'runs' ? [{ label: 'source', value: byId('memviz-shell').dataset.root }] : []);
+      memviz.setHelp([]);
+      shown = target.id;
+    }
+    const title = target.dataset.title || route.page;
+    document.title = route.run !== null ? `${route.run} · memviz` : `${title} · memviz`;
+    window.dispatchEvent(new CustomEvent('memviz:route', { detail: route }));
+  }
+
+  // The Scope page is about a run: the one looked at last, otherwise the newest.
+  async function openScope() {
+    let run = stored('sessionStorage', LAST_RUN_KEY);
+    try {
+      const answer = await fetch('/api/v1/runs');
+      const runs = (await answer.json()).runs;
+      if (!runs.some((one) => one.id === run)) {
+        const whole = runs.find((one) => one.state !== 'error');
+        run = whole ? whole.id : null;
+      }
+    } catch (error) {
+      /* the page itself says that the server does not answer */
+    }
+    memviz.navigate(run === null ? '#/runs' : '#/run/' + encodeURIComponent(run));
+  }
+
+  // Header
+
+  memviz.setCrumbs = function (crumbs) {
+    const nav = byId('crumbs');
+    if (!nav) return;
+    nav.replaceChildren();
+    crumbs.forEach((crumb, index) => {
+      if (index) nav.append(element('span', 'sep', '/'));
+      const item = element(crumb.onclick ? 'button' : 'span', 'crumb');
+      item.append(element('span', 'k', crumb.label), element('b', '', String(crumb.value)));
+      item.dataset.crumb = crumb.label;
+      if (crumb.onclick) item.addEventListener('click', crumb.onclick);
+      nav.append(item);
+    });
+  };
+
+  function element(name, className, text) {
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  memviz.announce = function (text) {
+    const region = byId('announcer');
+    if (region) region.textContent = text;
+  };
+
+  // Theme
+
+  memviz.theme = () => root.dataset.theme || 'light';
+
+  let tokens = {};
+  memviz.token = function (name) {
+    if (!(name in tokens)) tokens[name] = getComputedStyle(root).getPropertyValue('--' + name).trim();
+    return tokens[name];
+  };
+
+  function setTheme(theme, remember) {
+    root.dataset.theme = theme;
+    root.dataset.mantineColorScheme = theme;
+    root.dataset.agThemeMode = theme;
+    tokens = {};
+    if (remember) stored('localStorage', THEME_KEY, theme);
+    if (byId('mantine-ready') || window.dash_clientside) mantine(theme);
+    window.dispatchEvent(new CustomEvent('memviz:theme', { detail: { theme } }));
+  }
+
+  function mantine(theme) {
+    if (window.dash_clientside && window.dash_clientside.set_props && byId('memviz-shell')) {
+      window.dash_clientside.set_props('mantine', { forceColorScheme: theme });
+    }
+  }
+
+  // Help
+
+  let help = [];
+  const SHARED_HELP = [
+    { keys: ['?'], text: 'this list' },
+    { keys: ['Esc'], text: 'close it' },
+  ];
+
+  memviz.setHelp = function (entries) {
+    help = entries;
+  };
+
+  function showHelp() {
+    let dialog = document.querySelector('dialog.help');
+    if (dialog && dialog.open) return;
+    if (dialog) dialog.remove();
+    dialog = element('dialog', 'help');
+    dialog.setAttribute('aria-label', 'Keys');
+    const head = element('div', 'help-head');
+    const close = element('button', 'btn', 'Close');
+    close.addEventListener('click', () => dialog.close());
+    head.append(element('h2', '', 'Keys'), close);
+    const list = element('dl');
+    for (const entry of [...help, ...SHARED_HELP]) {
+      const keys = element('dt');
+      for (const key of entry.keys) keys.append(element('kbd', '', key));
+      list.append(keys, element('dd', '', entry.text));
+    }
+    dialog.append(head, list);
+    dialog.addEventListener('click', (event) => {
+      if (event.target === dialog) dialog.close();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  // Keys are never taken from somebody who is typing.
+  memviz.typing = function (event) {
+    const target = event.target;
+    return (
+      target instanceof HTMLElement &&
+      (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) &&
+      target.type !== 'range' &&
+      target.type !== 'checkbox'
+    );
+  };
+
+  document.addEventListener('click', (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (!target) return;
+    if (target.closest('#theme-toggle')) setTheme(memviz.theme() === 'dark' ? 'light' : 'dark', true);
+    if (target.closest('#help-button')) showHelp();
+    const scope = target.closest('.nav-link[data-page="scope"]');
+    if (scope && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      if (memviz.route().page !== 'scope') openScope();
+    }
+  });
+
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== '?' || event.ctrlKey || event.metaKey || event.altKey || memviz.typing(event)) return;
+    event.preventDefault();
+    showHelp();
+  });
+
+  window.addEventListener('hashchange', follow);
+  // A link to #/scope, without a run, is the navigation's own; it means the run looked at last.
+  window.addEventListener('hashchange', () => {
+    if (/^#\/scope\b/.test(location.hash)) openScope();
+  });
+
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', (event) => {
+    if (stored('localStorage', THEME_KEY) === null) setTheme(event.matches ? 'dark' : 'light', false);
+  });
+  window.addEventListener('storage', (event) => {
+    if (event.key === THEME_KEY && event.newValue) setTheme(event.newValue, false);
+  });
+
+  setTheme(memviz.theme(), false);
+
+  // Dash renders the containers some time after the scripts have run.
+  function whenRendered() {
+    if (!byId('runs-page')) return false;
+    mantine(memviz.theme());
+    if (!location.hash) history.replaceState(null, '', location.pathname + location.search + '#/runs');
+    if (/^#\/scope\b/.test(location.hash)) openScope();
+    follow();
+    return true;
+  }
+
+  if (!whenRendered()) {
+    const observer = new MutationObserver(() => {
+      if (whenRendered()) observer.disconnect();
+    });
+    observer.observe(document.body || root, { childList: true, subtree: true });
+  }
+})();

@@ -1,0 +1,196 @@
+"""One field of one record as a stack of pictures: which axes are rows, columns and heads.
+
+A field has axes such as [time, batch, read_head, slot]. For drawing, `batch` is fixed to the chosen item, every head
+axis separates pictures, and what is left of `time` decides: one axis gives rows over time, none gives a strip of one
+row, two give a matrix at each time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memviz.dashboards.source import ArrayCache
+from memviz.errors import FieldError
+from memviz.fields import memory_of
+from memviz.trace.reader import Record
+
+Array = NDArray[np.floating]
+
+HEAD_AXES = ("read_head", "write_head", "head")
+"""Axes along which a field is split into one picture per head."""
+
+CACHED_BYTES = 32 * 2**20
+"""Fields up to this size are kept for the next request; larger ones are read part by part."""
+
+MAX_VALUES = 48 * 2**20
+"""Numbers of one field of one record that a request may hold at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """How a field is cut into pictures.
+
+    Attributes:
+        name: full name.
+        axes: all its axes, in order.
+        shape: their lengths.
+        kind: how it is drawn (memviz.fields.Kind).
+        derived: computed from other fields rather than stored.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    kind: str
+    derived: bool
+
+    @property
+    def heads(self) -> list[tuple[int, ...]]:
+        """Index along each head axis, for every picture; one empty index when there is no head axis."""
+        return list(itertools.product(*(range(self.length(axis)) for axis in self.head_axes)))
+
+    @property
+    def head_axes(self) -> tuple[str, ...]:
+        """The head axes of the field."""
+        return tuple(axis for axis in self.axes if axis in HEAD_AXES)
+
+    @property
+    def picture_axes(self) -> tuple[str, ...]:
+        """The axes of a picture beside time: none for a strip, one for rows over time, two for a matrix."""
+        return tuple(axis for axis in self.axes if axis not in HEAD_AXES and axis not in ("time", "batch"))
+
+    @property
+    def over_time(self) -> bool:
+        """Whether it is drawn as rows (or one row) over time."""
+        return "time" in self.axes and len(self.picture_axes) <= 1 and self.kind != "index"
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it is drawn as a matrix at each time."""
+        return "time" in self.axes and len(self.picture_axes) == 2
+
+    def length(self, axis: str) -> int:
+        """Length of one axis; 1 when the field has no such axis."""
+        return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    def tile_id(self, head: tuple[int, ...]) -> str:
+        """Id of one picture: `memory/usage`, `memory/read_weights:1`, or `memory/forward_weights:1.0`.
+
+        A second head axis of length 1 is left out, as the only write head of a DNC is.
+        """
+        parts = [
+            str(index)
+            for axis, index in zip(self.head_axes, head, strict=True)
+            if axis == self.head_axes[0] or self.length(axis) > 1
+        ]
+        return f"{self.name}:{'.'.join(parts)}" if parts else self.name
+
+
+def view(record: Record, name: str) -> FieldView:
+    """How the field `name` (full) of a record is cut.
+
+    Raises:
+        FieldError: the record has no such field.
+    """
+    schema = record.schema(name)
+    return FieldView(name, tuple(schema.axes), tuple(record.shape(name)), schema.kind, record.is_derived(name))
+
+
+def views(record: Record, memory: str) -> list[FieldView]:
+    """All fields of one memory, stored and derivable, in the order of the record."""
+    return [view(record, name) for name in record.fields if memory_of(name) == memory]
+
+
+class Values:
+    """The exact values of one record, read once for the requests that follow each other while somebody looks.
+
+    Args:
+        record: the record.
+        key: what identifies the record among all that the cache holds.
+        cache: where arrays are kept.
+    """
+
+    def __init__(self, record: Record, key: tuple[object, ...], cache: ArrayCache) -> None:
+        self.record = record
+        self._key = key
+        self._cache = cache
+
+    def once(self, name: str, make: Callable[[], float | None]) -> float | None:
+        """A number about the record that takes long to compute, remembered like its values; None stays None."""
+
+        def boxed() -> NDArray[np.generic]:
+            result = make()
+            return np.array([] if result is None else [result])
+
+        box = self._cache.get((*self._key, name), boxed)
+        return float(box[0]) if len(box) else None
+
+    def item(self, field: FieldView, item: int) -> Array:
+        """Values of one batch item: the axes of the field without `batch`.
+
+        Args:
+            field: which field.
+            item: index along the batch axis, within its length.
+
+        Raises:
+            FieldError: more than MAX_VALUES numbers.
+        """
+        return _take_item(self.whole(field), field.axes, item)
+
+    def whole(self, field: FieldView) -> Array:
+        """All values of a field, with all its axes.
+
+        Raises:
+            FieldError: more than MAX_VALUES numbers.
+        """
+        count = int(np.prod(field.shape, dtype=np.int64))
+        if count > MAX_VALUES:
+            raise FieldError(
+                f"{field.name} has {count} values in this record, more than the {MAX_VALUES} that the server holds; "
+                f"read it with memviz.open"
+            )
+
+        def read() -> NDArray[np.generic]:
+            return as_floats(self.record.read(field.name))
+
+        return self._cache.get((*self._key, field.name), read) if count * 4 <= CACHED_BYTES else read()
+
+    def times(self, field: FieldView, item: int, start: int, stop: int) -> Array:
+        """Values of one batch item for the times `[start, stop)`; see `item`."""
+        count = int(np.prod(field.shape, dtype=np.int64))
+        if count * 4 <= CACHED_BYTES:
+            return self.item(field, item)[start:stop]
+        part = count // max(1, field.length("time")) * (stop - start)
+        if part > MAX_VALUES:
+            raise FieldError(f"{stop - start} times of {field.name} are {part} values; ask for fewer times")
+        return _take_item(as_floats(self.record.read(field.name, time=slice(start, stop))), field.axes, item)
+
+
+def pictures(field: FieldView, values: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """Split values without batch axis by head: yields (head index, values with the other axes in order)."""
+    axes = [axis for axis in field.axes if axis != "batch"]
+    order = [axes.index(axis) for axis in field.head_axes]
+    rest = [index for index in range(len(axes)) if index not in order]
+    split = values.transpose(*order, *rest)
+    for head in field.heads:
+        yield head, split[head]
+
+
+def as_floats(values: NDArray[np.generic]) -> Array:
+    """Float32, or float64 where the values are doubles or integers that need it."""
+    if values.dtype in (np.float32, np.float64):
+        return values
+    wide = values.dtype.kind in "iu" and values.dtype.itemsize > 2
+    return values.astype(np.float64 if wide else np.float32)
+
+
+def _take_item(values: NDArray[np.generic], axes: tuple[str, ...], item: int) -> Array:
+    if "batch" not in axes:
+        return values
+    axis = axes.index("batch")
+    return np.take(values, item if values.shape[axis] > 1 else 0, axis=axis)

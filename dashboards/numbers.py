@@ -1,0 +1,69 @@
+"""Numbers as strict JSON: no NaN literals, and no more digits than the value has.
+
+JSON has no NaN and no infinities, and Python's encoder would write them as bare words that browsers refuse. They
+travel as the strings "NaN", "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIGNIFICANT = 7
+"""Digits that survive a float32."""
+
+
+def number(value: float) -> float | str:
+    """One number, or its name when JSON cannot hold it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def numbers(values: NDArray[Any], digits: int = SIGNIFICANT) -> list[Any]:
+    """An array of any shape as nested lists, rounded to `digits` significant digits."""
+    exact = np.asarray(values)
+    if exact.dtype.kind in "iub":
+        listed: list[Any] = exact.tolist()
+        return listed
+    rounded = _round(exact.astype(np.float64), digits)
+    if np.isfinite(rounded).all():
+        listed = rounded.tolist()
+        return listed
+    named = rounded.astype(object)
+    for mask, name in ((np.isnan, "NaN"), (np.isposinf, "Infinity"), (np.isneginf, "-Infinity")):
+        named[mask(rounded)] = name
+    listed = named.tolist()
+    return listed
+
+
+def strict(value: Any) -> Any:
+    """A JSON value with every float that JSON cannot hold replaced by its name, numpy scalars by plain ones."""
+    if isinstance(value, (bool, int, str)) or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): strict(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(member) for member in value]
+    if isinstance(value, np.ndarray):
+        return numbers(value)
+    if isinstance(value, np.generic):
+        return strict(value.item())
+    if isinstance(value, float):
+        return number(value)
+    return str(value)
+
+
+def _round(values: NDArray[np.float64], digits: int) -> NDArray[np.float64]:
+    """Round to significant digits; short decimals make short JSON, which is most of what a frame costs to send."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        exponent = np.floor(np.log10(np.abs(values)))
+        exponent = np.where(np.isfinite(exponent), exponent, 0.0)
+        # Powers of ten are exact up to 1e22, and dividing by an exact power rounds correctly.
+        power = 10.0 ** np.clip(digits - 1 - exponent, 0, 22)
+        scaled = np.rint(values * power) / power
+    return np.where(np.isfinite(scaled), scaled, values)

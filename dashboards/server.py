@@ -1,0 +1,202 @@
+"""`memviz serve`: bind, serve with waitress, say where, and stop cleanly."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from urllib.parse import urlencode
+
+from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
+
+from memviz.dashboards.app import create_app
+from memviz.dashboards.guard import is_loopback, make_guard
+from memviz.dashboards.source import Source
+from memviz.errors import ServerError
+
+THREADS = 8
+"""Threads that answer requests; a page polls while a frame is being made."""
+
+PORTS_TRIED = 20
+"""Ports above the wanted one that are looked at to suggest a free one."""
+
+
+@dataclass(slots=True)
+class ServerHandle:
+    """A running server; also a context manager that closes it.
+
+    Attributes:
+        url: the address to open, with the token when one is needed and the place to start.
+        host: the address it listens on.
+        port: the port it listens on.
+        source: the traces it serves.
+    """
+
+    url: str
+    host: str
+    port: int
+    source: Source
+    _server: BaseWSGIServer | MultiSocketServer
+    _thread: threading.Thread | None = field(default=None)
+
+    def __enter__(self) -> ServerHandle:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def run(self) -> None:
+        """Serve in this thread until `close`, or until KeyboardInterrupt, which is let through."""
+        self._server.run()
+
+    def close(self) -> None:
+        """Stop answering and free the port."""
+        self._server.close()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+
+def start_server(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8321,
+    allowed_hosts: Sequence[str] = (),
+    token: str | None = None,
+    start: str | None = None,
+    background: bool = True,
+) -> ServerHandle:
+    """Start a server, in a background thread unless told otherwise; see `serve` for the arguments.
+
+    Args:
+        paths: traces or directories of traces.
+        host: address to listen on.
+        port: port to listen on; 0 for any free one.
+        allowed_hosts: further host names by which browsers may call it.
+        token: token to ask for; made up when the address is not loopback.
+        start: location hash to open first, such as "#/run/copy?play=1".
+        background: serve in a thread of its own; otherwise call `run` on the result.
+
+    Raises:
+        ServerError: the address or port cannot be had.
+    """
+    listener = _listen(host, port)
+    bound = listener.getsockname()[1]
+    guard = make_guard(host, allowed_hosts, token)
+    source = Source(paths)
+    app = create_app(source, guard)
+    server = create_server(
+        app.server, sockets=[listener], threads=THREADS, ident=None, clear_untrusted_proxy_headers=True
+    )
+    handle = ServerHandle(_url(host, bound, guard.token, start), host, bound, source, server)
+    if background:
+        handle._thread = threading.Thread(target=_run_quietly, args=(server,), name="memviz-server", daemon=True)
+        handle._thread.start()
+    return handle
+
+
+def serve(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8321,
+    open_browser: bool = False,
+    allowed_hosts: Sequence[str] = (),
+    token: str | None = None,
+    start: str | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve traces until interrupted (Ctrl-C returns).
+
+    Args:
+        paths: traces or directories of traces, which may not exist yet.
+        host: address to listen on; anything but loopback asks for a token.
+        port: port to listen on; 0 for any free one.
+        open_browser: open the address in the user's browser.
+        allowed_hosts: further host names by which browsers may call it, such as that of a proxy.
+        token: token to ask for; made up when the address is not loopback.
+        start: location hash to open first, such as "#/run/copy?play=1".
+        on_ready: called with the address as soon as it answers.
+
+    Raises:
+        ServerError: the address or port cannot be had.
+    """
+    handle = start_server(
+        paths, host=host, port=port, allowed_hosts=allowed_hosts, token=token, start=start, background=False
+    )
+    try:
+        if on_ready is not None:
+            on_ready(handle.url)
+        if open_browser:
+            webbrowser.open(handle.url)
+        handle.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        handle.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket, so that the port is known, and taken, before anything is printed."""
+    if not 0 <= port <= 65535:
+        raise ServerError(f"port {port} does not exist; choose one from 1 to 65535, or 0 for any free one")
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ServerError(f"{host!r} is no address of this machine ({error}); use --host 127.0.0.1") from None
+    listener = socket.socket(family, kind, proto)
+    if os.name == "posix":
+        # A port of a server that has just ended is free for use; a port that is listened on is not.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from None
+    return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ServerError:
+    if error.errno == errno.EADDRINUSE:
+        free = _free_port_above(host, port)
+        hint = f"--port {free}" if free else "--port 0 for any free one"
+        return ServerError(f"port {port} on {host} is in use; stop what listens there, or use {hint}")
+    if error.errno == errno.EACCES:
+        return ServerError(f"port {port} is reserved for the system; use a port from 1024 up, such as --port 8321")
+    return ServerError(f"cannot listen on {host}, port {port}: {error}; use --host 127.0.0.1")
+
+
+def _free_port_above(host: str, port: int) -> int | None:
+    for candidate in range(port + 1, min(port + 1 + PORTS_TRIED, 65536)):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((host.strip("[]"), candidate))
+            except OSError:
+                continue
+            return candidate
+    return None
+
+
+def _url(host: str, port: int, token: str | None, start: str | None) -> str:
+    name = host.strip("[]")
+    if name in ("0.0.0.0", "::", ""):
+        name = socket.gethostname()
+    elif ":" in name:
+        name = f"[{name}]"
+    query = f"?{urlencode({'token': token})}" if token else ""
+    return f"http://{name}:{port}/{query}{start or ''}"
+
+
+def _run_quietly(server: BaseWSGIServer | MultiSocketServer) -> None:
+    try:
+        server.run()
+    except OSError:
+        # `close` takes the socket away from under the loop.
+        logging.getLogger(__name__).debug("the server loop ended", exc_info=True)
