@@ -100,7 +100,7 @@
     return power * (unit <= 1 ? 1 : unit <= 2 ? 2 : unit <= 5 ? 5 : 10);
   }
 
-  /** An element: el('div.sc-card', {title: 'x'}, child, 'text'). Attributes that are functions become listeners. */
+  /** An element: el('div.card', {title: 'x'}, child, 'text'). Attributes that are functions become listeners. */
   function el(tag, attributes, ...children) {
     const [name, ...classes] = tag.split('.');
     const node = document.createElement(name);

@@ -88,7 +88,7 @@
 
     paintModes(g) {
       const { tile, cw, height } = this;
-      const colours = ['m0', 'm1', 'm2'].map(token);
+      const colours = ['mode-backward', 'mode-content', 'mode-forward'].map(token);
       const inks = S.colour.isDark() ? ['#fff', '#10202f', '#10202f'] : ['#10202f', '#10202f', '#fff'];
       const gap = cw >= 6 ? 1 : 0;
       for (let c = 0; c < tile.cols; c++) {

@@ -50,7 +50,7 @@
     if (modes && cols * cw > 460) {
       ['backward', 'content', 'forward'].forEach((name, k) => {
         const x = x0 + cols * cw - 268 + k * 92;
-        g.fillStyle = token('m' + k);
+        g.fillStyle = token('mode-' + name);
         g.fillRect(x, 25, 10, 10);
         text(g, `${'BCF'[k]}  ${name}`, x + 15, 30.5, { size: 11, colour: token('ink2') });
       });

@@ -20,7 +20,7 @@
 
   function mount() {
     dom = {
-      sub: el('span.sc-sub'),
+      sub: el('span.sub'),
       bar: el('canvas', { role: 'img', 'aria-label': 'Colour bar from 0 to 1, cividis; magenta is NaN' }),
       phases: el('canvas.sc-phases', { role: 'img' }),
       list: el('div.sc-list'),
@@ -29,8 +29,8 @@
       cover: el('div.sc-cover', { role: 'status' }),
     };
     dom.scroll = el('div.sc-scroll', { tabindex: -1 }, dom.list, dom.more);
-    const head = el('div.sc-hd', {}, el('span.sc-ttl', {}, 'Slot × time'), dom.sub, el('span.sc-gap'), dom.bar);
-    dom.card = el('section.sc-card.sc-panels', { 'aria-label': 'Slot by time' }, head, dom.phases, dom.scroll, dom.axis, dom.cover);
+    const head = el('div.sc-hd', {}, el('span.ttl', {}, 'Slot × time'), dom.sub, el('span.spring'), dom.bar);
+    dom.card = el('section.card.sc-panels', { 'aria-label': 'Slot by time' }, head, dom.phases, dom.scroll, dom.axis, dom.cover);
     watcher = new IntersectionObserver(onSeen, { root: dom.scroll, rootMargin: '120px 0px' });
     dom.scroll.addEventListener('pointermove', onMove);
     dom.scroll.addEventListener('pointerdown', onDown);

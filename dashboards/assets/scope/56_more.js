@@ -57,7 +57,7 @@
       return;
     }
     if (!pieces || pieces.host !== host || !host.children.length) {
-      const button = el('button.sc-btn.sc-morebtn', { type: 'button', onclick: () => S.store.set({ more: !S.store.state.more }, true) });
+      const button = el('button.btn.sc-morebtn', { type: 'button', onclick: () => S.store.set({ more: !S.store.state.more }, true) });
       pieces = { host, button, list: el('div'), table: el('div.sc-rest') };
       host.replaceChildren(button, pieces.list, pieces.table);
     }
@@ -73,12 +73,12 @@
     const size = field.shape && field.shape.length ? field.shape.join(' × ') : 'one number';
     const axes = (field.axes || []).join(', ');
     const words = `${size}${axes ? ` (${axes})` : ''}, ${field.dtype || ''}${field.derived ? ', derived' : ''}`;
-    const button = el('button.sc-btn', { type: 'button', onclick: () => S.table.openField(field) }, 'values');
+    const button = el('button.btn', { type: 'button', onclick: () => S.table.openField(field) }, 'values');
     return el(
       'div.sc-restrow',
       { 'data-field': field.field, 'data-state': 'ready', title: field.meaning || '' },
       el('b', {}, field.title || S.words.titleOf(field.field)),
-      el('span.sc-sub', {}, words),
+      el('span.sub', {}, words),
       button
     );
   }

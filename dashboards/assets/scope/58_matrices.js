@@ -64,6 +64,6 @@
     return found ? found.tiles[t - query.t0] || null : null;
   }
 
-  S.matrixFields = { isMatrix, pictureAxes, pictures, lengthOf };
+  S.matrixFields = { HEAD_AXES, isMatrix, pictureAxes, pictures, lengthOf };
   S.matrices = { at, peek };
 })();

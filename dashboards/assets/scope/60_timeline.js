@@ -17,9 +17,9 @@
   function mount() {
     dom = {
       canvas: el('canvas', { role: 'img' }),
-      live: el('button.sc-btn.sc-live', { type: 'button', id: 'scope-follow', onclick: () => S.page.follow(!S.store.state.follow) }),
-      status: el('span.sc-note-text', { id: 'scope-status', role: 'status' }),
-      range: el('span.sc-note-text', { id: 'scope-range' }),
+      live: el('button.btn.sc-live', { type: 'button', id: 'scope-follow', onclick: () => S.page.follow(!S.store.state.follow) }),
+      status: el('span.note', { id: 'scope-status', role: 'status' }),
+      range: el('span.note', { id: 'scope-range' }),
       select: el('select.sc-select.sc-scalar', { 'aria-label': 'Curve on the timeline', onchange: onScalar }),
     };
     dom.light = el('span.sc-light', { 'aria-hidden': 'true' });
@@ -36,7 +36,7 @@
     dom.plot.addEventListener('pointerleave', S.tip.hide);
     dom.plot.addEventListener('dblclick', () => S.store.set({ range: null }, true));
     dom.card = el(
-      'section.sc-card.sc-timeline',
+      'section.card.sc-timeline',
       { 'aria-label': 'Training timeline' },
       dom.plot,
       dom.select,

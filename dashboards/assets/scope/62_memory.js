@@ -14,13 +14,13 @@
 
   function mount() {
     dom = {
-      sub: el('span.sc-sub'),
+      sub: el('span.sub'),
       bar: el('canvas', { 'aria-hidden': 'true' }),
       canvas: el('canvas.sc-matrix'),
       note: el('div.sc-cardnote'),
     };
-    const head = el('div.sc-hd', {}, el('span.sc-ttl', {}, 'Memory'), dom.sub, el('span.sc-gap'), dom.bar);
-    dom.card = el('section.sc-card.sc-memory', { 'aria-label': 'Memory at the chosen time', role: 'group' }, head, dom.canvas, dom.note);
+    const head = el('div.sc-hd', {}, el('span.ttl', {}, 'Memory'), dom.sub, el('span.spring'), dom.bar);
+    dom.card = el('section.card.sc-memory', { 'aria-label': 'Memory at the chosen time', role: 'group' }, head, dom.canvas, dom.note);
     put(dom.canvas, 'role', 'img');
     dom.canvas.addEventListener('pointermove', onMove);
     dom.canvas.addEventListener('pointerleave', S.tip.hide);

@@ -17,15 +17,15 @@
 
   function mount() {
     dom = {
-      sub: el('span.sc-sub'),
-      side: el('span.sc-sub'),
+      sub: el('span.sub'),
+      side: el('span.sub'),
       canvas: el('canvas.sc-matrix', { role: 'img' }),
       walk: el('div.sc-walk', { 'aria-live': 'off' }),
       note: el('div.sc-cardnote'),
     };
-    const head = el('div.sc-hd', {}, el('span.sc-ttl', {}, 'Link matrix'), dom.sub, el('span.sc-gap'), dom.side);
+    const head = el('div.sc-hd', {}, el('span.ttl', {}, 'Link matrix'), dom.sub, el('span.spring'), dom.side);
     dom.body = el('div.sc-linkbody', {}, dom.canvas, dom.walk);
-    dom.card = el('section.sc-card.sc-links', { 'aria-label': 'Link matrix at the chosen time', role: 'group' }, head, dom.body, dom.note);
+    dom.card = el('section.card.sc-links', { 'aria-label': 'Link matrix at the chosen time', role: 'group' }, head, dom.body, dom.note);
     dom.canvas.addEventListener('pointermove', onMove);
     dom.canvas.addEventListener('pointerleave', S.tip.hide);
     dom.canvas.addEventListener('pointerdown', onDown);
@@ -86,8 +86,8 @@
     }
     const t = Math.min(s.t, frame.times - 1);
     const slots = S.matrixFields.lengthOf(field, 'slot_to');
-    const head = Math.min(s.head, S.matrixFields.pictures(field) - 1);
-    const writeHead = S.matrixFields.pictures(field) > 1 ? head : 0;
+    // Links belong to write heads; the chosen head leads as far as there are any.
+    const writeHead = Math.min(s.head, S.matrixFields.pictures(field) - 1);
     const base = { run: s.run, rec: frame.index, item: s.item, memory: frame.memory };
     const tile = S.matrices.at(base, field, writeHead, t, frame.times, S.page.invalidate, (error) =>
       empty('error', `The link matrix could not be read: ${error.message}`)
@@ -102,7 +102,7 @@
     say(dom.sub, pooled ? `max-pooled ${slots} to ${tile.rows}, in slot order` : order ? 'rows and columns in order of writing' : 'in slot order');
     say(dom.side, field.derived ? 'derived, same 0 to 1 scale' : 'same 0 to 1 scale');
     paint(tile, order, slots);
-    walk(base, t, s, frame.times);
+    walk(base, t, s.slot, writeHead);
     put(dom.canvas, 'aria-label', `Link matrix at time ${t}, ${order ? 'ordered by write time' : 'in slot order'}; chosen slot ${s.slot}`);
   }
 
@@ -143,24 +143,23 @@
   }
 
   /** The table of hops; asked for when time rests, because the server computes it. */
-  function walk(base, t, s, times) {
-    const query = { ...base, t, slot: s.slot, head: s.head };
+  function walk(base, t, slot, head) {
+    const query = { ...base, t, slot, head };
     const known = S.api.walkNow(query);
-    if (known) return table(known, s.slot);
+    if (known) return table(known, base.rec, t, slot);
     clearTimeout(timer);
-    if (dom.walk.dataset.key !== `${base.rec}|${t}|${s.slot}`) dom.walk.classList.add('sc-dim');
+    if (dom.walk.dataset.key !== `${base.rec}|${t}|${slot}`) dom.walk.classList.add('sc-dim');
     timer = setTimeout(() => {
       S.api.walk(query).then(
         () => S.page.invalidate(),
         (error) => {
-          dom.walk.replaceChildren(el('div.sc-note-text', {}, `The walk could not be computed: ${error.message}`));
+          dom.walk.replaceChildren(el('div.note', {}, `The walk could not be computed: ${error.message}`));
         }
       );
     }, REST_MS);
   }
 
-  function table(answer, slot) {
-    const { run, rec, t } = { ...S.store.state };
+  function table(answer, rec, t, slot) {
     const key = `${rec}|${t}|${slot}`;
     if (dom.walk.dataset.key === key && dom.walk.answer === answer) return dom.walk.classList.remove('sc-dim');
     dom.walk.dataset.key = key;
@@ -176,7 +175,9 @@
         break;
       }
       const weight = S.words.num(hop.weight);
-      const bar = el('span.sc-bar', {}, el('span', { style: `width:${Math.round(44 * Math.max(0, Math.min(1, weight || 0)))}px` }));
+      const fill = el('span');
+      fill.style.width = `${Math.round(44 * Math.max(0, Math.min(1, weight || 0)))}px`;
+      const bar = el('span.sc-bar', {}, fill);
       const never = hop.written === null || hop.written === undefined;
       rows.push(
         el('tr', {}, el('td', {}, String(hop.hop)), el('td.sc-strong', {}, String(hop.slot)), el('td', {}, never ? 'never' : `t = ${hop.written}`), el('td.sc-ink', {}, bar, fixed(weight, 2)), el('td.sc-ink.sc-right', {}, fixed(S.words.num(hop.n_eff), 1)))

@@ -15,15 +15,15 @@
 
   function mount() {
     dom = {
-      title: el('span.sc-ttl'),
-      sub: el('span.sc-sub'),
+      title: el('span.ttl'),
+      sub: el('span.sub'),
       canvas: el('canvas', { role: 'img' }),
       numbers: el('dl.sc-numbers'),
       sentence: el('p.sc-sentence', { 'data-role': 'slot-sentence' }),
       note: el('div.sc-cardnote'),
     };
     dom.body = el('div.sc-slotbody', {}, dom.canvas, dom.numbers);
-    dom.card = el('section.sc-card.sc-slot', { 'aria-label': 'The chosen slot', role: 'group' }, el('div.sc-hd', {}, dom.title, dom.sub), dom.body, dom.sentence, dom.note);
+    dom.card = el('section.card.sc-slot', { 'aria-label': 'The chosen slot', role: 'group' }, el('div.sc-hd', {}, dom.title, dom.sub), dom.body, dom.sentence, dom.note);
     dom.canvas.addEventListener('pointerdown', onDown);
     return dom.card;
   }

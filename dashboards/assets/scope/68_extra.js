@@ -19,9 +19,9 @@
   }
 
   function make(field) {
-    const card = { sub: el('span.sc-sub'), canvas: el('canvas.sc-matrix', { role: 'img' }) };
-    const head = el('div.sc-hd', {}, el('span.sc-ttl', {}, field.title || S.words.titleOf(field.field)), card.sub);
-    card.node = el('section.sc-card', { 'data-field': field.field, role: 'group' }, head, card.canvas);
+    const card = { sub: el('span.sub'), canvas: el('canvas.sc-matrix', { role: 'img' }) };
+    const head = el('div.sc-hd', {}, el('span.ttl', {}, field.title || S.words.titleOf(field.field)), card.sub);
+    card.node = el('section.card', { 'data-field': field.field, role: 'group' }, head, card.canvas);
     card.canvas.addEventListener('pointermove', (event) => hover(card, event));
     card.canvas.addEventListener('pointerleave', S.tip.hide);
     return card;

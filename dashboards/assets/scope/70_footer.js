@@ -26,14 +26,14 @@
 
   function mount() {
     const button = (label, path, action, id) =>
-      el('button.sc-btn.sc-ic', { type: 'button', id, 'aria-label': label, title: label, onclick: action }, icon(path));
+      el('button.btn.ic', { type: 'button', id, 'aria-label': label, title: label, onclick: action }, icon(path));
     dom = {
       play: button('Play (space)', PLAY, () => S.page.play(!S.store.state.playing), 'scope-play'),
       prev: button('Previous time (←)', 'M7.500 1.500L3 6l4.500 4.500z', () => S.page.moveTime(-1), 'scope-prev'),
       next: button('Next time (→)', 'M4.500 1.500L9 6l-4.500 4.500z', () => S.page.moveTime(1), 'scope-next'),
       canvas: el('canvas'),
-      time: el('span.sc-note-text', { id: 'scope-time' }),
-      words: el('span.sc-note-text.sc-words', { id: 'scope-words' }),
+      time: el('span.note', { id: 'scope-time' }),
+      words: el('span.note.sc-words', { id: 'scope-words' }),
     };
     dom.track = el('div.sc-scrub', { id: 'scope-scrub', role: 'slider', tabindex: 0, 'aria-label': 'Time within the sequence' }, dom.canvas);
     dom.track.addEventListener('pointerdown', onDown);
@@ -41,7 +41,7 @@
     for (const n of [1, 2, 4, 8, 16, 30]) dom.speed.append(el('option', { value: n }, `${n} / s`));
     dom.mode = el('select.sc-select', { 'aria-label': 'What play moves', onchange: () => S.store.set({ mode: dom.mode.value }) });
     for (const [value, name] of [['time', 'time'], ['steps', 'records'], ['all', 'time, records']]) dom.mode.append(el('option', { value }, name));
-    dom.foot = el('footer.sc-foot', { 'aria-label': 'Playback' }, dom.play, dom.prev, dom.next, dom.track, dom.time, dom.mode, dom.speed, el('span.sc-gap'), dom.words);
+    dom.foot = el('footer.sc-foot', { 'aria-label': 'Playback' }, dom.play, dom.prev, dom.next, dom.track, dom.time, dom.mode, dom.speed, el('span.spring'), dom.words);
     return dom.foot;
   }
 

@@ -16,18 +16,18 @@
       memory: picker('memory', 'scope-memory', (v) => S.store.set({ memory: v, slot: 0, head: 0 }, true)),
       item: picker('item', 'scope-item', (v) => S.store.set({ item: Number(v) }, true)),
       head: picker('head', 'scope-head', (v) => S.store.set({ head: Number(v) }, true)),
-      about: el('span.sc-sub', { id: 'scope-about' }),
-      log: el('button.sc-btn', { type: 'button', id: 'scope-log', title: 'Weights on a log scale, floor 1e−6 (l)', onclick: () => S.page.toggleLog() }, 'Log scale'),
-      table: el('button.sc-btn', { type: 'button', id: 'scope-table', title: 'Exact values of the focused panel (v)', onclick: () => S.table.open() }, 'Table'),
+      about: el('span.sub', { id: 'scope-about' }),
+      log: el('button.btn', { type: 'button', id: 'scope-log', title: 'Weights on a log scale, floor 1e−6 (l)', onclick: () => S.page.toggleLog() }, 'Log scale'),
+      table: el('button.btn', { type: 'button', id: 'scope-table', title: 'Exact values of the focused panel (v)', onclick: () => S.table.open() }, 'Table'),
     };
     dom.list = el('div.sc-menu', { role: 'group', 'aria-label': 'Fields shown' });
-    dom.summary = el('summary.sc-btn', { id: 'scope-fields' }, 'Fields');
+    dom.summary = el('summary.btn', { id: 'scope-fields' }, 'Fields');
     dom.fields = el('details.sc-details', {}, dom.summary, dom.list);
     // A menu that stays open over the panels would hide what was just chosen.
     document.addEventListener('pointerdown', (event) => {
       if (dom.fields.open && !dom.fields.contains(event.target)) dom.fields.open = false;
     });
-    dom.bar = el('div.sc-toolbar', { role: 'toolbar', 'aria-label': 'Selection' }, dom.memory.box, dom.item.box, dom.head.box, dom.about, el('span.sc-gap'), dom.log, dom.fields, dom.table);
+    dom.bar = el('div.sc-toolbar', { role: 'toolbar', 'aria-label': 'Selection' }, dom.memory.box, dom.item.box, dom.head.box, dom.about, el('span.spring'), dom.log, dom.fields, dom.table);
     return dom.bar;
   }
 
@@ -86,7 +86,7 @@
     const key = names.join('|');
     if (dom.list.dataset.key !== key) {
       dom.list.dataset.key = key;
-      const all = el('button.sc-btn', { type: 'button', onclick: () => S.store.set({ hide: [] }, true) }, 'Show all');
+      const all = el('button.btn', { type: 'button', onclick: () => S.store.set({ hide: [] }, true) }, 'Show all');
       const rows = names.map((name) => {
         const tile = frame.tiles.find((x) => S.kinds.bareName(x.field, frame.memory) === name);
         const box = el('input', { type: 'checkbox', value: name, onchange: () => toggle(name, box.checked) });

@@ -12,9 +12,9 @@
   function shell(title) {
     close();
     opener = document.activeElement;
-    const shut = el('button.sc-btn', { type: 'button', onclick: close }, 'Close');
+    const shut = el('button.btn', { type: 'button', onclick: close }, 'Close');
     const body = el('div.sc-tablebody', {}, 'loading …');
-    dialog = el('dialog.sc-dialog', { 'aria-label': title }, el('div.sc-hd', {}, el('span.sc-ttl', {}, title), el('span.sc-gap'), shut), body);
+    dialog = el('dialog.sc-dialog', { 'aria-label': title }, el('div.sc-hd', {}, el('span.ttl', {}, title), el('span.spring'), shut), body);
     dialog.addEventListener('close', close);
     document.body.append(dialog);
     dialog.showModal();
@@ -61,13 +61,11 @@
     const s = S.store.state;
     const field = S.panels.metaOf(tile.field);
     const base = { run: s.run, rec: S.panels.frame.index, item: s.item, field: tile.field };
-    // A second head axis is left in the answer; the id of the tile says which of its rows is meant.
-    const heads = tile.id.includes(':') ? tile.id.split(':')[1].split('.').map(Number) : [];
-    const headAxes = field ? field.axes.filter((axis) => ['read_head', 'write_head', 'head'].includes(axis)) : [];
+    // The route counts pictures over all head axes, in the order in which their tiles come.
+    const twins = S.panels.frame.tiles.filter((x) => x.field === tile.field);
+    const head = field && field.axes.some((axis) => S.matrixFields.HEAD_AXES.includes(axis)) ? twins.indexOf(tile) : null;
     const read = async (time) => {
-      const answer = await S.api.fieldValues({ ...base, head: headAxes.length ? heads[0] ?? 0 : null, time });
-      let values = answer.values !== undefined ? answer.values : answer;
-      if (headAxes.length > 1) values = values[heads[1] ?? 0];
+      const { values } = await S.api.fieldValues({ ...base, head, time });
       return Array.isArray(values) ? values.map(S.words.num) : [S.words.num(values)];
     };
     return Promise.all(times.map(read));
@@ -92,7 +90,7 @@
     const words = part
       ? `${rows.length} of ${tile.full_rows} rows and ${times.length} of ${tile.full_cols} times, around the selection.`
       : 'All values.';
-    return el('p.sc-sub', {}, words);
+    return el('p.sub', {}, words);
   }
 
   /** All values of a field that has no panel, as far as the route gives them. */
@@ -103,8 +101,8 @@
     try {
       const time = count > LIMIT && field.axes.includes('time') ? s.t : null;
       const answer = await S.api.fieldValues({ run: s.run, rec: S.panels.frame.index, item: s.item, field: field.field, head: null, time });
-      const values = answer.values !== undefined ? answer.values : answer;
-      body.replaceChildren(anyShape(values), el('p.sc-sub', {}, `${(field.axes || []).join(' × ')} = ${(field.shape || []).join(' × ')}${time === null ? '' : `, at t = ${time}`}`));
+      const { values } = answer;
+      body.replaceChildren(anyShape(values), el('p.sub', {}, `${(field.axes || []).join(' × ')} = ${(field.shape || []).join(' × ')}${time === null ? '' : `, at t = ${time}`}`));
     } catch (error) {
       body.textContent = error.message;
     }

@@ -14,6 +14,7 @@
   let cellTimer = 0;
   let ageTimer = 0;
   let crumbKey = '';
+  let crumbTimer = 0;
   let settled = 0;
 
   const active = () => shown && state.run !== null;
@@ -202,9 +203,11 @@
       list.push({ label: 'time', value: String(state.t) }, { label: 'slot', value: String(state.slot) });
     }
     const key = JSON.stringify(list);
-    if (key === crumbKey || !window.memviz.setCrumbs) return;
+    if (key === crumbKey) return;
     crumbKey = key;
-    window.memviz.setCrumbs(list);
+    // The header lies outside the canvases: laying it out at every frame of a scrub would be felt.
+    clearTimeout(crumbTimer);
+    crumbTimer = setTimeout(() => active() && window.memviz.setCrumbs(list), 60);
   }
 
   const clamp = (v, low, high) => Math.max(low, Math.min(high, v));
