@@ -1,0 +1,164 @@
+"""The PyPI package `dnc` 1.1.0, unmodified: its dense DNC and its Memory on its own.
+
+The package goes by the paper (Graves et al. 2016) with deviations that the attributes of each memory state: usage is
+lifted by 1e-6 before allocation, 1e-6 is added to the product of norms in the cosine, strengths are softplus without
+the + 1 (recorded as used). Its read modes are ordered backward, forward, content; they are recorded in the order of the
+catalogue. With `share_memory` all layers use one memory in turn: each layer is recorded as a memory of its own, without
+a law, because the state of one layer follows from what the other layers wrote in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from memviz.errors import NoAdapterError
+from memviz.recorders.adapters.base import MemoryPlan
+from memviz.recorders.probes import InputProbe, MethodProbe, OutputProbe, Probe
+
+_DELTA = 1e-6
+
+_STATE = {
+    "memory": "memory",
+    "link_matrix": "link_matrix",
+    "precedence_weights": "precedence",
+    "usage": "usage_vector",
+    "read_weights": "read_weights",
+    "write_weights": "write_weights",
+}
+"""Field, and what the package's hidden state calls it."""
+
+_WRITE_ARGUMENTS = {
+    "write_keys": "write_key",
+    "write_strengths": "write_strength",
+    "erase_vectors": "erase_vector",
+    "write_vectors": "write_vector",
+    "free_gates": "free_gates",
+    "write_gate": "write_gate",
+    "allocation_gate": "allocation_gate",
+}
+
+_MEMORY_METHODS = ("write", "read", "allocate", "content_weightings", "directional_weightings", "get_link_matrix")
+_MEMORY_SIZES = ("mem_size", "cell_size", "read_heads")
+
+
+class DNCAdapter:
+    """Records every field of the catalogue that the dense DNC of the package `dnc` has."""
+
+    name = "dnc"
+
+    def matches(self, module: nn.Module) -> bool:
+        """Whether the module is built like the package's DNC (or SAM, SDNC, which are refused) or its Memory."""
+        return _is_network(module) or _is_dense(module) or _is_sparse(module)
+
+    def plan(self, module: nn.Module, path: str) -> Sequence[MemoryPlan]:
+        """The memories `layer0`, `layer1`, ... of a DNC, or the one memory of a Memory used on its own.
+
+        Raises:
+            NoAdapterError: the memory is sparse (SAM, SDNC).
+        """
+        if not _is_network(module):
+            return [_plan(module, path or "memory", 0, 1)]
+        network: Any = module  # attributes of an nn.Module have no useful type
+        prefix = f"{path}." if path else ""
+        layers = int(network.num_layers)
+        if network.share_memory:
+            return [_plan(network.memories[0], f"{prefix}layer{layer}", layer, layers) for layer in range(layers)]
+        return [_plan(memory, f"{prefix}layer{layer}", layer, 1) for layer, memory in enumerate(network.memories)]
+
+
+def _is_network(module: nn.Module) -> bool:
+    memories = getattr(module, "memories", None)
+    return (
+        isinstance(memories, list | nn.ModuleList)
+        and len(memories) > 0
+        and hasattr(module, "num_layers")
+        and hasattr(module, "share_memory")
+        and isinstance(module.share_memory, bool)
+        and all(_is_dense(memory) or _is_sparse(memory) for memory in memories)
+    )
+
+
+def _is_dense(module: nn.Module) -> bool:
+    return all(hasattr(module, name) for name in (*_MEMORY_METHODS, *_MEMORY_SIZES))
+
+
+def _is_sparse(module: nn.Module) -> bool:
+    return all(hasattr(module, name) for name in ("rebuild_indexes", "read_from_sparse_memory", *_MEMORY_SIZES))
+
+
+def _plan(memory: Any, name: str, layer: int, sharing: int) -> MemoryPlan:
+    """The plan of one layer's use of a memory that `sharing` layers call in turn."""
+    kind = f"{type(memory).__module__}.{type(memory).__qualname__}"
+    if not _is_dense(memory):
+        raise NoAdapterError(
+            f"{name} is a {kind}, a sparse memory (SAM, SDNC); the adapter 'dnc' records the dense dnc.DNC only. "
+            f"Record it with memviz.tap in a subclass, or attach with strict=False to record inputs and outputs"
+        )
+    attributes: dict[str, Any] = {
+        "class": kind,
+        "layer": layer,
+        "slots": int(memory.mem_size),
+        "words": int(memory.cell_size),
+        "read_heads": int(memory.read_heads),
+        "write_heads": 1,
+        "allocation_delta": _DELTA,
+        "cosine_delta": _DELTA,
+    }
+    if sharing == 1:
+        return MemoryPlan(name, memory, [*_probes(), *_initial_probes()], "dnc", attributes)
+    # Between two calls for one layer the others write to the shared memory: its state does not follow from what this
+    # layer did, so there is no law, nothing is derived, and the state itself is recorded.
+    probes = [replace(probe, turn=probe.turn + layer * probe.turns, turns=probe.turns * sharing) for probe in _probes()]
+    return MemoryPlan(name, memory, probes, "", {**attributes, "shared_by_layers": sharing})
+
+
+def _probes() -> list[Probe]:
+    """What one call of a memory brings."""
+    return [
+        *(OutputProbe(field=field, pick=_state(key)) for field, key in _STATE.items()),
+        OutputProbe(field="read_vectors", pick=_first),
+        *(MethodProbe(field=field, method="write", argument=name) for field, name in _WRITE_ARGUMENTS.items()),
+        MethodProbe(field="read_keys", method="read", argument="read_keys"),
+        MethodProbe(field="read_strengths", method="read", argument="read_strengths"),
+        MethodProbe(field="read_modes", method="read", argument="read_modes", finish=_canonical_modes),
+        # Called twice per time: for the write first, then for the reads.
+        MethodProbe(field="write_content_weights", method="content_weightings", turn=0, turns=2),
+        MethodProbe(field="read_content_weights", method="content_weightings", turn=1, turns=2),
+        MethodProbe(field="allocation_weights", method="allocate", pick=_first),
+        MethodProbe(field="forward_weights", method="directional_weightings", pick=_first),
+        MethodProbe(field="backward_weights", method="directional_weightings", pick=_second),
+    ]
+
+
+def _initial_probes() -> list[Probe]:
+    """The state that the first call is given."""
+    return [
+        InputProbe(field=f"initial/{field}", argument=1, pick=_state(key), keep="first")
+        for field, key in _STATE.items()
+    ]
+
+
+def _state(key: str) -> Callable[[Any], Any]:
+    """Pick one entry of the hidden state, from the state itself or from what Memory.forward returns."""
+
+    def pick(value: Any) -> Any:
+        return (value[1] if isinstance(value, tuple) else value)[key]
+
+    return pick
+
+
+def _first(value: Any) -> Any:
+    return value[0]
+
+
+def _second(value: Any) -> Any:
+    return value[1]
+
+
+def _canonical_modes(modes: Tensor) -> Tensor:
+    """From the package's order (backward, forward, content) to that of the catalogue (backward, content, forward)."""
+    return modes[..., [0, 2, 1]]

@@ -1,0 +1,136 @@
+"""`memviz.attach`: find what can be recorded in a model, open the trace, and start."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from memviz._version import __version__
+from memviz.errors import RecorderError
+from memviz.recorders.adapters.base import Adapter
+from memviz.recorders.assembly import Assembler
+from memviz.recorders.discovery import discover
+from memviz.recorders.recorder import Recorder
+from memviz.recorders.schedule import Schedule
+from memviz.recorders.selection import BatchChoice, FieldChoice, parse_dtype
+from memviz.recorders.sink import POLICIES
+from memviz.trace.schema import Json, TraceHeader
+from memviz.trace.writer import TraceWriter
+
+LIMIT = 10 * 2**30
+"""Bytes that a trace may take unless `limit` says otherwise."""
+
+
+def attach(
+    model: nn.Module,
+    path: str | os.PathLike[str],
+    *,
+    every: int = 100,
+    schedule: Callable[[int], bool] | None = None,
+    fields: str | Sequence[str] = "default",
+    batch: int | slice | Sequence[int] | str = 0,
+    dtype: str | None = None,
+    policy: str = "drop",
+    ranks: int | Collection[int] | str = 0,
+    adapter: Adapter | type | str | None = None,
+    strict: bool = True,
+    resume: bool = False,
+    attributes: Mapping[str, Json] | None = None,
+    limit: int = LIMIT,
+) -> Recorder:
+    """Record the memory of a model while it trains, into a trace at `path`.
+
+    Nothing about the model changes: between sampled forwards two light hooks stay on it, and its values, gradients and
+    random numbers are the same bit for bit. `rec.explain()` says in words what will be recorded.
+
+    Args:
+        model: the module that the training loop calls.
+        path: folder of the trace. If it holds one already, the new one goes beside it (`copy-2`).
+        every: record the first forward of every n-th training step. A step is an optimizer update, or a training
+            forward where no torch optimizer updates the model.
+        schedule: a function of the step that says whether to record it, instead of `every`.
+        fields: "default" (what state follows from, gates, keys and keyframes; memviz derives the rest), "all", or a
+            list of names such as ["read_weights", "layer0/usage"].
+        batch: which batch items: a position, several, a slice, or "all".
+        dtype: "float16", "bfloat16" or "float32" for floating-point fields; None keeps them as computed.
+        policy: when the writer cannot keep up, "drop" records and count them, or "block" until there is room.
+        ranks: which ranks of a distributed run record: a rank, several, or "all". On others the recorder does nothing.
+        adapter: an adapter, its class or its name; by default all installed ones are tried.
+        strict: raise when there is nothing to record, instead of warning.
+        resume: continue the trace at `path`.
+        attributes: facts about the run for the trace, such as {"task": "copy", "seed": 0}.
+        limit: bytes that the trace may take; past half of it records come half as often.
+
+    Returns:
+        The recorder; close it when training is over, or use it as a context manager.
+
+    Raises:
+        NoAdapterError: nothing in the model is known to an adapter, and its code does not tap.
+        MissingFieldError: a field was asked for that none of the adapters can reach.
+        UnknownNameError: no adapter, or no field, has the name given.
+        RecorderError: an argument is not what it should be.
+        TraceError: the trace cannot be written.
+    """
+    if not isinstance(model, nn.Module):
+        raise RecorderError(f"attach() takes a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, nn.DataParallel) and len(model.device_ids) > 1:
+        raise RecorderError(
+            "DataParallel copies the model to other threads for each forward, out of reach of a recorder; use "
+            "DistributedDataParallel, or attach on one device"
+        )
+    if policy not in POLICIES:
+        raise RecorderError(f"policy={policy!r}: expected one of {', '.join(POLICIES)}")
+    choice = FieldChoice.parse(fields)
+    plans, taps, notes = discover(model, adapter, choice, strict)
+    rank, world = _rank()
+    recorder = Recorder(
+        model,
+        plans,
+        choice=choice,
+        schedule=Schedule(every, schedule),
+        assembler=Assembler(BatchChoice(batch), parse_dtype(dtype)),
+        strict=strict,
+        taps=taps,
+    )
+    if not _records(rank, ranks):
+        recorder.detach()
+        return recorder
+    header = TraceHeader(
+        memviz_version=__version__,
+        created=time.time(),
+        run=Path(path).name,
+        model={"class": type(model).__name__, "parameters": sum(p.numel() for p in model.parameters())},
+        attributes=dict(attributes or {}),
+        rank=rank,
+        world_size=world,
+    )
+    writer = TraceWriter.create(path, header, resume=resume, limit=limit)
+    recorder.start(writer, policy)
+    for note in notes:
+        recorder.note(note)
+    if Path(writer.path) != Path(os.path.abspath(path)) and world == 1:
+        recorder.note(f"{path} holds a trace already; this one is written to {writer.path}")
+    return recorder
+
+
+def _rank() -> tuple[int, int]:
+    """This process's rank and the number of processes."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def _records(rank: int, ranks: int | Collection[int] | str) -> bool:
+    if isinstance(ranks, int):
+        return rank == ranks
+    if isinstance(ranks, str):
+        if ranks != "all":
+            raise RecorderError(f'ranks={ranks!r}: expected a rank, several, or "all"')
+        return True
+    return rank in ranks

@@ -1,0 +1,126 @@
+"""What a recorder says about itself: what it records and derives, what it cannot reach, what never arrived."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from memviz import fields
+from memviz.analysis.replay import derivable
+from memviz.recorders.adapters.base import MemoryPlan
+from memviz.recorders.assembly import Assembler
+from memviz.recorders.capture import Channel, MemoryInfo
+from memviz.recorders.faults import Faults
+from memviz.recorders.schedule import Schedule
+from memviz.recorders.selection import FieldChoice
+from memviz.trace.schema import MemorySchema
+
+if TYPE_CHECKING:
+    from memviz.recorders.recorder import Stats
+
+
+def explain(
+    model: nn.Module,
+    plans: Sequence[MemoryPlan],
+    choice: FieldChoice,
+    schedule: Schedule,
+    assembler: Assembler,
+    faults: Faults,
+    stats: Stats,
+) -> str:
+    """The text of `Recorder.explain()`."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    dtype = "numbers as computed" if assembler.dtype is None else f"numbers as {str(assembler.dtype).split('.')[-1]}"
+    where = stats.path or "nothing: this rank does not record"
+    lines = [
+        f"memviz records {type(model).__name__} ({parameters:,} parameters) into {where}",
+        f"  when    {schedule}: the first forward of the step, with {assembler.batch}, {dtype}",
+        f"  so far  {stats.recorded} recorded, {stats.dropped} dropped, {stats.errors} errors, "
+        f"{stats.nbytes:,} bytes, {stats.self_time_share:.2%} of the time",
+    ]
+    if stats.stopped:
+        lines.append(f"  stopped {stats.stopped}")
+    for plan in plans:
+        lines += _memory(plan, choice)
+    if not plans:
+        lines.append("  no adapter knows this model: recorded is what it taps with memviz.tap(name, tensor)")
+    lines += [line for text in faults.messages for line in _item("trouble", text)]
+    return "\n".join(lines)
+
+
+def _memory(plan: MemoryPlan, choice: FieldChoice) -> Iterator[str]:
+    info = MemoryInfo(plan.law, plan.attributes)
+    reachable = [probe.field for probe in plan.probes]
+    recorded = choice.choose(plan.name, info, reachable)
+    derived = derivable(MemorySchema(plan.name, plan.law, attributes=plan.attributes), recorded) - recorded
+    skipped = [name for name in reachable if name not in recorded and name not in derived and "/" not in name]
+    sizes: Mapping[str, object] = plan.attributes
+    size = ", ".join(
+        f"{sizes[key]} {key.replace('_', ' ')}" for key in ("slots", "words", "read_heads") if key in sizes
+    )
+    law = f"law {plan.law}" if plan.law else "no law, so nothing is derived"
+    yield f"  {plan.name}: {plan.attributes.get('class', type(plan.module).__name__)} by adapter {plan.adapter}, {law}"
+    if size:
+        yield f"    {size}"
+    yield from _item("records", ", ".join(_ordered(recorded)))
+    if derived:
+        yield from _item("derives", f"{', '.join(_ordered(derived))}, when they are asked for")
+    if skipped:
+        yield from _item("skips", f'{", ".join(_ordered(skipped))}; fields="all" records them too')
+    for name, why in plan.unreachable.items():
+        yield from _item("cannot", f"{name}: {why}")
+
+
+def missing(
+    model: nn.Module,
+    plans: Sequence[MemoryPlan],
+    channels: Sequence[Channel],
+    arrived: Collection[str],
+    choice: FieldChoice,
+) -> Iterator[str]:
+    """Sentences about what should have arrived in the first sampled forward and did not."""
+    for plan in plans:
+        promised = {c.full_name for c in channels if c.memory == plan.name}
+        absent = sorted(promised - set(arrived))
+        if not absent:
+            continue
+        if len(absent) == len(promised):
+            yield (
+                f"{plan.name} was not called in the first sampled forward, so nothing of it was recorded. If the model "
+                f"skips its memory, that is right; else it is called in a way that the adapter {plan.adapter!r} does "
+                f"not see, or the adapter was written for another version"
+            )
+        else:
+            names = ", ".join(name.removeprefix(f"{plan.name}/") for name in absent)
+            yield (
+                f"{plan.name}: {names} never arrived, although the adapter {plan.adapter!r} promises them; it was "
+                f"probably written for another version of this model. Ask for other fields=, or use memviz.tap"
+            )
+    memories = {fields.memory_of(name) for name in arrived} - {fields.MODEL}
+    if not plans and not memories:
+        yield no_source(model)
+    bare = {fields.bare_name(name) for name in arrived} | set(arrived)
+    for name in sorted(choice.names - bare - {f.full_name for f in channels} - {f.field for f in channels}):
+        came = ", ".join(sorted(arrived)) or "nothing"
+        yield f"the field {name!r} was asked for and never arrived; what arrived: {came}"
+
+
+def no_source(model: nn.Module) -> str:
+    """The sentence for a model in which memviz finds no memory."""
+    return (
+        f"no adapter knows {type(model).__name__} or a module in it, and its code does not call memviz.tap, so there "
+        f"is no memory to record. Call memviz.tap('read_weights', weights) where the model computes them, pass "
+        f"adapter= with an adapter of your own, or strict=False to record the model's input and output alone"
+    )
+
+
+def _ordered(names: Collection[str]) -> list[str]:
+    order = {name: place for place, name in enumerate(fields.CATALOGUE)}
+    return sorted(names, key=lambda name: ("/" in name, order.get(name.rsplit("/", 1)[-1], len(order)), name))
+
+
+def _item(title: str, text: str) -> list[str]:
+    return textwrap.wrap(text, 112, initial_indent=f"    {title:8}", subsequent_indent=" " * 12)

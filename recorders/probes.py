@@ -1,0 +1,182 @@
+"""Probes: the places in a model where a value is taken, declared by an adapter.
+
+A probe names one field, says where its value appears (what a module returns, what it is given, what passes through a
+plain method) and which axes the value has. The n-th value within one forward of the attached model is time n. Probes
+do nothing by themselves: for a sampled forward, sites.py turns them into hooks and method wraps.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from memviz import fields
+from memviz.errors import RecorderError
+
+Keep = Literal["all", "first", "last"]
+"""Which of the values of one forward are kept: one per time, or only the first, or only the last."""
+
+Getter = Callable[[tuple[Any, ...], Mapping[str, Any], Any], Any]
+"""`getter(args, kwargs, output)` gives the tensor of one call, or None when the call has none."""
+
+
+def same(value: Any) -> Any:
+    """Pick the value itself."""
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What all probes have.
+
+    Attributes:
+        field: bare name, such as `read_weights`, `initial/memory`, or a name of your own (then give `axes`).
+        pick: takes the tensor out of what the probe sees: the returned value, or the argument. It may return None
+            for "not this time".
+        axes: axes of the picked tensor, space-separated, in the order that it has them, such as "batch slot word".
+            Default: those of the catalogue without `time`. An axis of the catalogue that is left out gets length 1;
+            with `time` among them, one call brings all times at once.
+        turn, turns: this probe takes calls `turn`, `turn + turns`, ... of its place within one forward, for a module
+            or method that is called several times per time.
+        finish: applied once to the stacked values [time, *axes], for example to reorder read modes.
+        mutable: the model changes this tensor in place after it was picked, so that a copy is taken at once.
+    """
+
+    field: str
+    pick: Callable[[Any], Any] = same
+    axes: str = ""
+    turn: int = 0
+    turns: int = 1
+    keep: Keep = "all"
+    finish: Callable[[Tensor], Tensor] | None = None
+    mutable: bool = False
+
+    def value_axes(self) -> tuple[str, ...]:
+        """The axes of the picked tensor.
+
+        Raises:
+            RecorderError: the field is not in the catalogue and the probe declares no axes.
+        """
+        return value_axes(self.field, tuple(self.axes.split()) or None)
+
+    def place(self, module: nn.Module) -> tuple[Any, str, bool, Getter]:
+        """Where the probe sits: the object, its method ("" for a module hook), before or after the call, the getter.
+
+        Args:
+            module: the module of the memory that the probe belongs to.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputProbe(Probe):
+    """Picks from what a module returns: the memory's own module, or the submodule at the relative `path`."""
+
+    path: str = ""
+
+    def place(self, module: nn.Module) -> tuple[Any, str, bool, Getter]:
+        """See Probe.place."""
+        pick = self.pick
+        return _submodule(module, self.path, self.field), "", False, lambda args, kwargs, output: pick(output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputProbe(Probe):
+    """Picks from an argument of a module's forward, before it runs; `argument` is its name or its position."""
+
+    argument: str | int = 0
+    path: str = ""
+
+    def place(self, module: nn.Module) -> tuple[Any, str, bool, Getter]:
+        """See Probe.place."""
+        target = _submodule(module, self.path, self.field)
+        return target, "", True, argument_getter(target.forward, self.argument, self.pick, self.field)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodProbe(Probe):
+    """Picks from a plain method: from what it returns, or, given `argument`, from that argument before it runs.
+
+    The method is wrapped on the one instance during a sampled forward, and unwrapped after it. `of` finds the object
+    that has the method when it is not the module at `path` itself, such as a memory that is no nn.Module.
+    """
+
+    method: str
+    argument: str | int | None = None
+    path: str = ""
+    of: Callable[[nn.Module], Any] = same
+
+    def place(self, module: nn.Module) -> tuple[Any, str, bool, Getter]:
+        """See Probe.place."""
+        target = self.of(_submodule(module, self.path, self.field))
+        function = getattr(target, self.method, None)
+        if not callable(function):
+            raise RecorderError(
+                f"the probe of {self.field!r} wraps {type(target).__name__}.{self.method}(), which does not exist; "
+                f"the adapter was written for another version of this model"
+            )
+        if self.argument is None:
+            pick = self.pick
+            return target, self.method, False, lambda args, kwargs, output: pick(output)
+        return target, self.method, True, argument_getter(function, self.argument, self.pick, self.field)
+
+
+def value_axes(field: str, axes: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The axes of one value of a field: those declared, or those of the catalogue without `time`.
+
+    Raises:
+        RecorderError: the field is not in the catalogue and no axes are declared.
+    """
+    if axes is not None:
+        return axes
+    known = fields.lookup(field)
+    if known is None:
+        raise RecorderError(
+            f"{field!r} is not in the catalogue of fields, so its axes must be declared, "
+            f'for example axes="batch slot"; axes are never guessed'
+        )
+    return tuple(axis for axis in known.axes if axis != "time")
+
+
+def argument_getter(
+    function: Callable[..., Any], argument: str | int, pick: Callable[[Any], Any], field: str
+) -> Getter:
+    """A getter of one argument of `function`, whether it is passed by position or by name.
+
+    Raises:
+        RecorderError: `function` has no such parameter.
+    """
+    names = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    if isinstance(argument, str):
+        if argument not in names:
+            raise RecorderError(
+                f"the probe of {field!r} reads the argument {argument!r}, but {function.__qualname__} has "
+                f"{', '.join(names) or 'none'}; the adapter was written for another version of this model"
+            )
+        index, name = names.index(argument), argument
+    else:
+        index, name = argument, names[argument] if argument < len(names) else ""
+
+    def get(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> Any:
+        if index < len(args):
+            return pick(args[index])
+        return pick(kwargs[name]) if name in kwargs else None
+
+    return get
+
+
+def _submodule(module: nn.Module, path: str, field: str) -> nn.Module:
+    try:
+        return module.get_submodule(path)
+    except AttributeError as error:
+        raise RecorderError(
+            f"the probe of {field!r} sits at {path!r}, which {type(module).__name__} does not have: {error}"
+        ) from error

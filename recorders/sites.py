@@ -1,0 +1,200 @@
+"""Sites: probes turned into hooks and method wraps that exist only while a sampled forward runs.
+
+All probes at one place share one site, so that a module gets one hook however many fields come from it. A site looks up
+the capture of its own thread: a forward of the same model in another thread passes through untouched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter_ns
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from memviz.recorders.capture import Capture, Channel
+from memviz.recorders.probes import Getter, Probe
+
+FindCapture = Callable[[], Capture | None]
+
+
+class Site:
+    """One place in the model: a module's forward, or one method of one object, before or after the call.
+
+    Returns None from every hook, whatever happens: a recorder never alters a value.
+    """
+
+    def __init__(self, target: Any, method: str, before: bool, index: int, find: FindCapture) -> None:
+        self.target = target
+        self.method = method
+        self.before = before
+        self.index = index
+        self.find = find
+        self.takes: list[tuple[int, int, int, Getter]] = []  # turn, turns, channel, getter
+        self._handle: RemovableHandle | None = None
+
+    def take(self, probe: Probe, channel: int, getter: Getter) -> None:
+        """Add what one probe takes here."""
+        self.takes.append((probe.turn, probe.turns, channel, getter))
+
+    def collect(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> None:
+        """Hand the values of one call to the capture of this thread, if there is one."""
+        capture = self.find()
+        # Inside backward a checkpointed part of the model runs again: those calls are no new times.
+        if capture is None or torch._C._current_graph_task_id() != -1:
+            return
+        start = perf_counter_ns()
+        call = capture.calls[self.index]
+        capture.calls[self.index] = call + 1
+        for turn, turns, channel, getter in self.takes:
+            if turns != 1 and call % turns != turn:
+                continue
+            try:
+                value = getter(args, kwargs, output)
+                if value is not None:
+                    capture.put(channel, value)
+            except Exception as error:
+                capture.on_error(error, capture.channels[channel].full_name)
+        capture.nanoseconds += perf_counter_ns() - start
+
+    def _pre_hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.collect(args, kwargs, None)
+
+    def _hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        self.collect(args, kwargs, output)
+
+    def plug(self) -> None:
+        """Place the hook or the wrap."""
+        if self.method:
+            _wrap(self)
+        elif self.before:
+            self._handle = self.target.register_forward_pre_hook(self._pre_hook, with_kwargs=True)
+        else:
+            self._handle = self.target.register_forward_hook(self._hook, with_kwargs=True)
+
+    def unplug(self) -> None:
+        """Take it out again, leaving the model as it was."""
+        if self.method:
+            _unwrap(self)
+        elif self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+
+def make_sites(
+    probes: Sequence[tuple[nn.Module, Probe, Channel]], find: FindCapture
+) -> tuple[list[Site], list[Channel]]:
+    """Group probes by place.
+
+    Args:
+        probes: the module that a probe's paths start from, the probe, and the channel that it feeds.
+        find: gives the capture of the current thread.
+
+    Raises:
+        RecorderError: the model lacks a place that a probe names.
+    """
+    sites: dict[tuple[int, str, bool], Site] = {}
+    channels: list[Channel] = []
+    for module, probe, channel in probes:
+        target, method, before, getter = probe.place(module)
+        key = (id(target), method, before)
+        site = sites.get(key)
+        if site is None:
+            site = sites[key] = Site(target, method, before, len(sites), find)
+        site.take(probe, len(channels), getter)
+        channels.append(channel)
+    return list(sites.values()), channels
+
+
+class SitePlug:
+    """Places the sites for as long as at least one thread runs a sampled forward."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self._sites = sites
+        self._users = 0
+        self._lock = threading.Lock()
+
+    def plug(self) -> None:
+        """Place all sites, unless another thread has done so.
+
+        Raises:
+            Exception: whatever placing a hook raised; nothing stays placed then.
+        """
+        with self._lock:
+            self._users += 1
+            if self._users > 1:
+                return
+            placed: list[Site] = []
+            try:
+                for site in self._sites:
+                    site.plug()
+                    placed.append(site)
+            except BaseException:
+                self._users -= 1
+                for site in placed:
+                    site.unplug()
+                raise
+
+    def unplug(self) -> None:
+        """Remove all sites, unless another thread still needs them."""
+        with self._lock:
+            if self._users == 0:
+                return
+            self._users -= 1
+            if self._users == 0:
+                for site in self._sites:
+                    site.unplug()
+
+
+_MARK = "_memviz_sites"
+_wrap_lock = threading.Lock()
+
+
+def _wrap(site: Site) -> None:
+    """Wrap a method on its instance. Several recorders share one wrap, so that any of them may go first."""
+    with _wrap_lock:
+        attributes = vars(site.target)
+        current = attributes.get(site.method)
+        sites = getattr(current, _MARK, None)
+        if sites is None:
+            original = getattr(site.target, site.method)
+            sites = []
+            wrapper = _make_wrapper(original, sites)
+            wrapper.__dict__[_MARK] = sites
+            wrapper.__dict__["_memviz_previous"] = current
+            attributes[site.method] = wrapper
+        sites.append(site)
+
+
+def _unwrap(site: Site) -> None:
+    with _wrap_lock:
+        attributes = vars(site.target)
+        wrapper = attributes.get(site.method)
+        sites = getattr(wrapper, _MARK, None)
+        if sites is None or site not in sites:
+            return
+        sites.remove(site)
+        if not sites:
+            previous = vars(wrapper)["_memviz_previous"]
+            if previous is None:
+                del attributes[site.method]
+            else:
+                attributes[site.method] = previous
+
+
+def _make_wrapper(original: Callable[..., Any], sites: list[Site]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        here = tuple(sites)
+        for site in here:
+            if site.before:
+                site.collect(args, kwargs, None)
+        output = original(*args, **kwargs)
+        for site in here:
+            if not site.before:
+                site.collect(args, kwargs, output)
+        return output
+
+    return wrapper
