@@ -80,4 +80,4 @@ def as_bytes(array: np.ndarray) -> memoryview:
     if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and little != array.dtype):
         array = array.astype(little)
     flat = np.ascontiguousarray(array).reshape(-1)
-    return memoryview(flat.view(np.uint8)) if flat.size else memoryview(b"")
+    return flat.view(np.uint8).data if flat.size else memoryview(b"")

@@ -23,7 +23,7 @@ _IOV_MAX = 512
 
 def write_all(fd: int, buffers: Sequence[bytes | memoryview]) -> int:
     """Write all buffers to a file descriptor, whatever number of calls that takes; returns the bytes written."""
-    waiting = [view for view in (memoryview(buffer).cast("B") for buffer in buffers if len(buffer))]
+    waiting = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
     total = sum(len(view) for view in waiting)
     while waiting:
         written = os.writev(fd, waiting[:_IOV_MAX])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Record", "Series", "Trace", "open_trace"]
 
 _OPEN_ARRAYS = 512
-_DERIVED_BYTES = 64 * 2**20
+_DERIVED_BYTES = 48 * 2**20
 _LABEL_SEGMENTS = 8
 _POLL = 0.05
 _SILENCE = 30.0
@@ -87,7 +87,8 @@ class Trace:
         self.refresh()
 
     def __repr__(self) -> str:
-        return f"<Trace {str(self.path)!r}: {len(self)} records of {', '.join(self.memories) or 'no memory'}, {self.state}>"
+        memories = ", ".join(self.memories) or "no memory"
+        return f"<Trace {str(self.path)!r}: {len(self)} records of {memories}, {self.state}>"
 
     @property
     def name(self) -> str:
@@ -114,19 +115,24 @@ class Trace:
         }
 
     @property
+    def snapshot(self) -> Snapshot:
+        """The listing of all records as of the last refresh; it never changes."""
+        return self._contents.snapshot
+
+    @property
     def steps(self) -> np.ndarray:
         """Training step of each record, int64 [record]."""
-        return self._contents.snapshot.steps.copy()
+        return self.snapshot.steps.copy()
 
     @property
     def walls(self) -> np.ndarray:
         """When each record was taken, float64 [record], seconds since the epoch."""
-        return self._contents.snapshot.walls.copy()
+        return self.snapshot.walls.copy()
 
     @property
     def ids(self) -> np.ndarray:
         """Id of each record, int64 [record]; ascending, with gaps where damaged records were set aside."""
-        return self._contents.snapshot.ids.copy()
+        return self.snapshot.ids.copy()
 
     @property
     def scalars(self) -> Mapping[str, Series]:
@@ -202,7 +208,7 @@ class Trace:
             return notes
 
     def __len__(self) -> int:
-        return len(self._contents.snapshot.ids)
+        return len(self.snapshot.ids)
 
     def __getitem__(self, position: int) -> Record:
         """The record at a position, negative ones counted from the end.
@@ -210,7 +216,7 @@ class Trace:
         Raises:
             RecordError: there is no such record.
         """
-        snapshot = self._contents.snapshot
+        snapshot = self.snapshot
         count = len(snapshot.ids)
         if not isinstance(position, int | np.integer):
             raise TypeError(f"a trace is indexed by one position, got {position!r}; use trace.at(step) for a step")
@@ -219,7 +225,7 @@ class Trace:
         return self.record_at(snapshot, int(position) % count)
 
     def __iter__(self) -> Iterator[Record]:
-        snapshot = self._contents.snapshot
+        snapshot = self.snapshot
         for position in range(len(snapshot.ids)):
             yield self.record_at(snapshot, position)
 
@@ -229,7 +235,7 @@ class Trace:
         Raises:
             RecordError: nothing was recorded so early.
         """
-        snapshot = self._contents.snapshot
+        snapshot = self.snapshot
         before = np.flatnonzero(snapshot.steps <= step)
         if not len(before):
             first = f"its first one is of step {snapshot.steps.min()}" if len(snapshot.steps) else "it has none yet"
@@ -265,7 +271,7 @@ class Trace:
         while True:
             state = self.state  # before looking: a writer may add its last record and close in between
             self.refresh()
-            snapshot = self._contents.snapshot
+            snapshot = self.snapshot
             new = range(int(np.searchsorted(snapshot.ids, last, side="right")), len(snapshot.ids))
             for position in new:
                 yield self.record_at(snapshot, position)
@@ -296,7 +302,7 @@ class Trace:
             FieldError: no record has the field.
             SchemaError: the index leaves arrays of different shapes.
         """
-        return read_series(self, self._contents.snapshot, self._handles, full_name, index)
+        return read_series(self, self.snapshot, self._handles, full_name, index)
 
     def to_xarray(self, fields: list[str] | None = None) -> xarray.DataTree:
         """The trace as an xarray DataTree, one node per memory, values read when they are used.
@@ -318,7 +324,7 @@ class Trace:
             TraceCorrupt: it is gone.
         """
         self.refresh()
-        snapshot = self._contents.snapshot
+        snapshot = self.snapshot
         position = snapshot.position(record)
         if position is None:
             raise caps.corrupt(str(self.path), f"record {record} is gone: its file was removed or set aside")
@@ -361,7 +367,7 @@ class Trace:
         return SealedRecord(source, int(snapshot.rows[position]), self._handles)
 
     def _sealed(self) -> list[Segment]:
-        return [source for source in self._contents.snapshot.sources if isinstance(source, Segment)]
+        return [source for source in self.snapshot.sources if isinstance(source, Segment)]
 
     def _event_log(self) -> EventLog:
         with self._lock:

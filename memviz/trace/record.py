@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -19,6 +20,9 @@ from memviz.trace.segments import SealedRecord
 
 Place = LiveRecord | SealedRecord
 """Where the values of a record lie."""
+
+_WHOLE_BYTES = 16 * 2**20
+"""Bytes up to which a derived field is computed whole even if a part of it is asked for."""
 
 _SAME_LENGTH = {"slot_to": "slot", "slot_from": "slot"}
 """Axes of derived fields whose length is that of another axis of the memory."""
@@ -191,7 +195,9 @@ class Record:
         axes = [_SAME_LENGTH.get(axis, axis) for axis in self._derived()[full].axes]
         if all(axis in known for axis in axes):
             return tuple(known[axis] for axis in axes)
-        return self.read(full).shape
+        from memviz.analysis.replay import derive
+
+        return derive(self, memory, bare_name(full)).shape
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.read(name)
@@ -207,8 +213,7 @@ class Record:
 
         Args:
             name: full name, or a bare name that one memory has.
-            time: times wanted, all by default. A single time drops the axis, as in numpy. Ignored nowhere: a field
-                without a time axis refuses it.
+            time: times wanted, all by default. A single time drops the axis, as in numpy.
 
         Returns:
             An array with the axes of `schema(name)`, the caller's own to change.
@@ -236,7 +241,7 @@ class Record:
 
     def _values(self, full: str, start: int, stop: int | None) -> np.ndarray:
         if full not in self._stored:
-            return self._derive(full)[start:stop].copy()
+            return self._derive(full, start, stop)
         for _ in range(3):
             try:
                 return self._place.read(full, start, stop)
@@ -245,13 +250,19 @@ class Record:
                 self._place = self._home.place(self.id)
         return self._place.read(full, start, stop)
 
-    def _derive(self, full: str) -> np.ndarray:
+    def _derive(self, full: str, start: int, stop: int | None) -> np.ndarray:
         from memviz.analysis.replay import derive
 
-        memory, field = memory_of(full), bare_name(full)
-        if "time" in self._derived()[full].axes and self.lengths[memory] == 0:
-            return np.empty(self.shape(full), np.float32)
-        return self._home.derived.get((self.id, full), lambda: derive(self, memory, field))
+        memory, name = memory_of(full), bare_name(full)
+        shape = self.shape(full)
+        timed = "time" in self._derived()[full].axes
+        if timed and not shape[0]:
+            return np.empty(shape, np.float32)
+        if timed and math.prod(shape) * 4 > _WHOLE_BYTES:
+            return np.asarray(derive(self, memory, name, slice(start, stop)))
+        # Whole, and kept: whoever looks at one time of it will look at the next.
+        values = self._home.derived.get((self.id, full), lambda: derive(self, memory, name))
+        return np.array(values[start:stop])
 
     def _derived(self) -> Mapping[str, FieldSchema]:
         if self._derivable is None:

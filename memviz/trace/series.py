@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from memviz.errors import FieldError, SchemaError
 from memviz.trace.contents import Snapshot
+from memviz.trace.dtypes import numpy_dtype
 from memviz.trace.recent import Recent
 from memviz.trace.segments import Segment, fetch, open_array
 
@@ -66,45 +68,58 @@ def _from_segment(
         return
     array = handles.get(f"{segment.path.name}/{name}", lambda: open_array(segment, name))
     lengths = segment.lengths[segment.memories[name]][rows] if field.timed else None
-    if lengths is None:
-        selections = [(np.ones(len(rows), bool), key, None)]
-    elif key and not isinstance(key[0], slice):
-        times = np.where(key[0] < 0, lengths + key[0], key[0])
-        # One time of each record: as many times as records, picked pairwise.
-        selections = [((times >= 0) & (times < lengths), key[1:], times)]
-    else:
-        over_time = key[0] if key else slice(None)
-        selections = [
-            (lengths == length, (slice(*_span(over_time, length)), *key[1:]), None) for length in np.unique(lengths)
-        ]
-    for chosen, part, times in selections:
-        if not chosen.any():
+    for selection in _selections(key, lengths, len(rows)):
+        if not selection.chosen.any():
             continue
-        shape = field.shape[1:] if times is not None else field.shape
-        basic = _resolved(part, shape)
+        chosen, times = rows[selection.chosen], selection.times
+        basic = _resolved(selection.key, field.shape if times is None else field.shape[1:])
         if basic is None:
             continue
         if times is None:
-            view = array[_rows(rows[chosen])]
-        elif (times[chosen] == times[chosen][0]).all():
-            view = array[_rows(rows[chosen])][:, int(times[chosen][0])]
+            view = array[_rows(chosen)]
+        elif (times == times[0]).all():
+            view = array[_rows(chosen)][:, int(times[0])]
         else:
-            view = array.vindex[rows[chosen], times[chosen]]
+            view = array.vindex[chosen, times]
         window, after = basic
         values = fetch(segment, name, view[(slice(None), *window)])
-        yield positions[chosen], values[(slice(None), *after)]
+        yield positions[selection.chosen], values[(slice(None), *after)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Records of a segment that are read alike.
+
+    `chosen` is bool [row]. `times` int64 [chosen row] picks one time of each record, and `key` then starts at the axis
+    after time; without `times` it starts at the first axis.
+    """
+
+    chosen: np.ndarray
+    key: tuple[int | slice, ...]
+    times: np.ndarray | None = None
+
+
+def _selections(key: tuple[int | slice, ...], lengths: np.ndarray | None, count: int) -> Iterator[_Selection]:
+    """How to read `count` records; `lengths` int64 [row] are their real times, None for a field without time."""
+    first = key[0] if key else slice(None)
+    if lengths is None:
+        yield _Selection(np.ones(count, bool), key)
+    elif isinstance(first, slice):
+        for length in np.unique(lengths).tolist():
+            span = range(length)[first]
+            # A stop before the start of the axis, which a negative step has, is None in a slice.
+            part = slice(span.start, span.stop if span.stop >= 0 else None, span.step) if span else slice(0, 0)
+            yield _Selection(lengths == length, (part, *key[1:]))
+    else:
+        times = lengths + first if first < 0 else np.full(count, first, np.int64)
+        chosen = (times >= 0) & (times < lengths)
+        yield _Selection(chosen, key[1:], times[chosen])
 
 
 def _rows(rows: np.ndarray) -> slice | np.ndarray:
     """Consecutive rows as a slice, which tensorstore reads without an index array."""
     first, last = int(rows[0]), int(rows[-1])
     return slice(first, last + 1) if last - first + 1 == len(rows) else rows
-
-
-def _span(part: slice, length: int) -> tuple[int, int | None, int]:
-    """A slice with its bounds resolved for an axis of this length."""
-    start, stop, step = part.indices(int(length))
-    return start, stop if stop >= 0 else None, step
 
 
 def _resolved(
@@ -132,8 +147,6 @@ def _resolved(
 def _empty(
     segment: Segment, positions: np.ndarray, rows: np.ndarray, name: str, key: tuple[int | slice, ...]
 ) -> Iterator[_Piece]:
-    from memviz.trace.dtypes import numpy_dtype
-
     for position, row in zip(positions, rows, strict=True):
         taken = _take(np.empty(segment.shape(name, int(row)), numpy_dtype(segment.fields[name].dtype)), key, name)
         if taken is not None:
