@@ -1,0 +1,86 @@
+"""What a demo prints: where it records and serves, a progress bar, and how it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from memviz.demos.registry import Demo
+
+if TYPE_CHECKING:
+    from memviz.demos.train import Outcome
+
+LINE_EVERY = 100
+"""Steps between two lines where the output is no terminal and a bar would be lost."""
+
+
+class Display:
+    """A progress bar on a terminal, a line now and then elsewhere; a context manager."""
+
+    def __init__(self, demo: Demo, package: str | None, steps: int, console: Console | None = None) -> None:
+        self._console = console or Console()
+        self._demo = demo
+        self._who = f"the DNC of the package {package}" if package else "memviz's DNC"
+        self._url = ""
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(
+                "loss {task.fields[loss]:.4f}  wrong bits {task.fields[bits]:.2f}  records {task.fields[records]}"
+            ),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(demo.name, total=steps, loss=float("nan"), bits=float("nan"), records=0)
+
+    def __enter__(self) -> Display:
+        self._console.print(f"training {self._who} on [bold]{self._demo.name}[/bold]; Ctrl-C stops")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def recording(self, path: Path) -> None:
+        """Say where the trace is."""
+        self._path = path
+        self._console.print(f"recording to {path}", soft_wrap=True)
+
+    def serving(self, url: str) -> None:
+        """Say where the page is."""
+        self._url = url
+        self._console.print(f"watch it at  [bold]{url}[/bold]", soft_wrap=True)
+
+    def step(self, done: int, loss: float, bits: float, records: int) -> None:
+        """Show one training step: steps done, loss, wrong bits per sequence of the batch, records so far."""
+        if self._console.is_terminal:
+            self._bar.start()
+            self._bar.update(self._task, completed=done, loss=loss, bits=bits, records=records)
+        elif done % LINE_EVERY == 0:
+            self._console.print(f"step {done}  loss {loss:.4f}  wrong bits {bits:.2f}  records {records}")
+
+    def finished(self, outcome: Outcome, serving: bool) -> None:
+        """Say how it ended and what to do next."""
+        self._bar.stop()
+        how = (
+            f"[bold]solved[/bold] after {outcome.steps} steps"
+            if outcome.solved
+            else f"not solved in {outcome.steps} steps"
+        )
+        self._console.print(
+            f"{how}, {outcome.seconds:.1f} s, {outcome.records} records in {outcome.path}", soft_wrap=True
+        )
+        if serving:
+            self._console.print(f"still serving  [bold]{self._url}[/bold]  until Ctrl-C", soft_wrap=True)
+        else:
+            self._console.print(f"see it with  [bold]memviz serve {outcome.path}[/bold]", soft_wrap=True)
+
+    def interrupted(self) -> None:
+        """Say what an interrupted run left."""
+        self._bar.stop()
+        self._console.print(f"stopped; what was recorded is in {self._path}", soft_wrap=True)
