@@ -14,12 +14,10 @@ from memviz.errors import RecorderError
 from memviz.recorders.capture import MemoryInfo
 from memviz.trace.schema import MemorySchema
 
-INTERNALS = frozenset(
-    {"allocation_weights", "write_content_weights", "read_content_weights", "forward_weights", "backward_weights"}
-)
+INTERNALS = frozenset({"write_content_weights", "read_content_weights", "forward_weights", "backward_weights"})
 """Intermediate results that `fields="default"` leaves out of what adapters reach."""
 
-STATES = frozenset({"memory", "link_matrix", "usage", "precedence_weights", "read_vectors"})
+STATES = frozenset({"memory", "link_matrix", "usage", "precedence_weights", "read_vectors", "allocation_weights"})
 """What `fields="default"` leaves out where a law lets memviz derive it exactly."""
 
 KEYFRAMES = ("memory",)

@@ -107,6 +107,8 @@ def _plan(memory: Any, name: str, layer: int, sharing: int) -> MemoryPlan:
         "write_heads": 1,
         "allocation_delta": _DELTA,
         "cosine_delta": _DELTA,
+        # Its torch.topk gives slots in equal use in no order that could be told afterwards.
+        "allocation_ties": "arbitrary",
     }
     if sharing == 1:
         return MemoryPlan(name, memory, [*_probes(), *_initial_probes()], "dnc", attributes)
