@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from memviz.trace.reader import Record, Trace
+    from memviz.trace.schema import Event
 
 
 @dataclass(slots=True)
 class FieldSummary:
     """One field over the records looked at.
 
-    `shapes` are the distinct shapes, each as text with `T` for a time axis whose length varies. `low` and `high` are
-    the range of the finite values (None when there are none); `nan` and `inf` count the others.
+    `shapes` are the distinct shapes. `low` and `high` are the range of the finite values (None when there are none);
+    `nan` and `inf` count the others.
     """
 
     memory: str
@@ -30,7 +31,7 @@ class FieldSummary:
     dtype: str
     derived: bool
     records: int = 0
-    shapes: list[str] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
     low: float | None = None
     high: float | None = None
     nan: int = 0
@@ -39,9 +40,8 @@ class FieldSummary:
     def add(self, values: np.ndarray) -> None:
         """Take one record's values in."""
         self.records += 1
-        shape = " × ".join(str(n) for n in values.shape)
-        if shape not in self.shapes:
-            self.shapes.append(shape)
+        if values.shape not in self.shapes:
+            self.shapes.append(values.shape)
         if values.size == 0 or values.dtype.kind not in "fiubV":
             return
         numbers = values.astype(np.float64)
@@ -96,7 +96,7 @@ def summarize(trace: Trace, *, sample: int | None = 64) -> Summary:
     count = len(trace)
     chosen = np.arange(count) if sample is None or count <= sample else np.linspace(0, count - 1, sample).round()
     found: dict[str, FieldSummary] = {}
-    notes = [f"{event.kind} at step {event.step}: {event.message}" for event in trace.events if event.kind != "opened"]
+    notes = [_note(event) for event in trace.events if event.kind not in {"opened", "closed"}]
     for index in chosen.astype(int).tolist():
         record = trace[index]
         for name in record.fields:
@@ -146,33 +146,53 @@ def tables(summary: Summary) -> list[Table]:
     ):
         run.add_row(Text(key, style="bold"), Text(value))
 
+    spoiled = any(entry.nan or entry.inf for entry in summary.fields)
     fields = Table(title=f"Fields, ranges over {summary.looked_at} of {summary.records} records", title_justify="left")
-    for column in ("memory", "field", "axes", "shape", "dtype", "range", "not finite"):
-        fields.add_column(column)
-    for entry in summary.fields:
-        if entry.derived:
-            shape, bounds = "derived on demand", ""
-        else:
-            shape = entry.shapes[0] if len(entry.shapes) == 1 else f"{len(entry.shapes)} shapes, e.g. {entry.shapes[0]}"
-            bounds = "no finite value" if entry.low is None else f"{entry.low:.4g} to {entry.high:.4g}"
-        fields.add_row(
-            entry.memory,
-            entry.name,
-            " ".join(entry.axes),
-            shape,
-            entry.dtype,
-            Text(
-                bounds if entry.within else f"{bounds}, outside its range", style="" if entry.within else "bold magenta"
-            ),
-            Text(f"{entry.nan} NaN, {entry.inf} Inf", style="bold magenta") if entry.nan or entry.inf else Text("none"),
-        )
+    fields.add_column("field", no_wrap=True)
+    fields.add_column("shape")
+    fields.add_column("range", justify="right")
+    if spoiled:
+        fields.add_column("not finite", justify="right")
+    for entry in (entry for entry in summary.fields if not entry.derived):
+        bounds = "no finite value" if entry.low is None else f"{entry.low:.3g} to {entry.high:.3g}"
+        row = [
+            Text(f"{entry.memory}/{entry.name}"),
+            Text(_shape(entry)),
+            Text(bounds if entry.within else f"{bounds}, outside", style="" if entry.within else "bold magenta"),
+        ]
+        if spoiled:
+            row.append(
+                Text(f"{entry.nan} NaN, {entry.inf} Inf" if entry.nan or entry.inf else "", style="bold magenta")
+            )
+        fields.add_row(*row)
+    derived = [f"{entry.memory}/{entry.name}" for entry in summary.fields if entry.derived]
+    if derived:
+        fields.caption = f"derived exactly when asked for: {', '.join(derived)}"
+        fields.caption_justify = "left"
     return [run, fields]
+
+
+def _shape(entry: FieldSummary) -> str:
+    """`21 time, 2 read_head, 16 slot`, without axes of length 1; a length that varies is given as a range."""
+    if not entry.shapes:
+        return "no record"
+    sizes = np.array([shape for shape in entry.shapes if len(shape) == len(entry.axes)])
+    parts = []
+    for axis, low, high in zip(entry.axes, sizes.min(axis=0), sizes.max(axis=0), strict=True):
+        if high != 1 or axis == "time":
+            parts.append(f"{low} {axis}" if low == high else f"{low} to {high} {axis}")
+    return ", ".join(parts) or "one number"
 
 
 def _describe(record: Record, name: str) -> FieldSummary:
     schema = record.schema(name)
     memory = name.removesuffix(f"/{schema.name}")
     return FieldSummary(memory, schema.name, schema.axes, schema.dtype, record.is_derived(name))
+
+
+def _note(event: Event) -> str:
+    where = "" if event.step is None else f" at step {event.step}"
+    return f"{event.kind}{where}: {event.message}"
 
 
 def _finite(value: float) -> float | None:

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+
+import pytest
+from click.testing import CliRunner
+
+from memviz.cli import main
+from memviz.testing.synthetic import write_dnc_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "copy"
+    write_dnc_run(path, steps=6)
+    return path
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_help_shows_an_example(command):
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert "Example: memviz" in result.output
+
+
+@pytest.mark.parametrize("command", ["inspect", "replay", "repair", "serve"])
+def test_a_missing_path_is_one_clear_sentence(command, tmp_path):
+    result = call(command, tmp_path / "nothing")
+    assert result.exit_code == 1
+    assert str(tmp_path / "nothing") in result.output.replace("\n", "")
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_demo_offers_the_nearest_name():
+    result = call("demo", "coppy")
+    assert result.exit_code == 1
+    assert "Did you mean 'copy'?" in result.output
+
+
+def test_demo_without_a_name_lists_the_demos():
+    result = call("demo")
+    assert result.exit_code == 0
+    assert "copy" in result.output
+
+
+def test_inspect_prints_memories_fields_and_ranges(run):
+    result = call("inspect", run)
+    assert result.exit_code == 0, result.output
+    for text in ("memory/read_weights", "link_matrix", "derived", "6, steps", "21 time, 2 read_head, 16 slot"):
+        assert text in result.output
+
+
+def test_inspect_json_is_strict_and_complete(run):
+    summary = json.loads(call("inspect", run, "--json").output)
+    assert summary["records"] == 6
+    fields = {f"{entry['memory']}/{entry['name']}": entry for entry in summary["fields"]}
+    weights = fields["memory/read_weights"]
+    assert weights["low"] >= 0
+    assert weights["high"] <= 1.0001
+    assert weights["within_range"]
+    assert fields["memory/link_matrix"]["derived"]
+
+
+def test_inspect_of_a_corrupt_trace_names_the_file_and_the_remedy(run, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(run, broken)
+    (broken / "trace.json").write_text("{not json")
+    result = call("inspect", broken)
+    assert result.exit_code == 1
+    assert "trace.json" in result.output
+
+
+def test_repair_says_what_it_did_and_changes_nothing_the_second_time(run, tmp_path):
+    trace = tmp_path / "copy"
+    shutil.copytree(run, trace)
+    assert call("repair", trace).exit_code == 0
+    before = {path: path.read_bytes() for path in trace.rglob("*") if path.is_file()}
+    assert call("repair", trace).exit_code == 0
+    assert {path: path.read_bytes() for path in trace.rglob("*") if path.is_file()} == before
+
+
+def test_a_port_in_use_is_named(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = call("serve", run, "--port", port)
+    assert result.exit_code == 1
+    assert str(port) in result.output
+    assert "--port" in result.output
