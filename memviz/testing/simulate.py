@@ -95,15 +95,16 @@ def simulate_dnc(
 
     Returns:
         Float32 arrays by field name with the axes of the catalogue (memviz.fields), among them all that a DNC has,
-        `input`, `target`, `output`, and `final/memory`.
+        `input`, `target` (NaN where nothing is asked), `output`, and the keyframes `initial/memory` and `final/memory`.
     """
     sequence = _sequence(sizes, seed)
     control = _controller(sizes, sequence, seed, sharpness, jitter)
     if plant_nan is not None:
         control["write_vectors"][plant_nan, 0, 0, 0] = np.nan
-    # What acts is what a float32 model would hold, so a replay from the stored generators meets the same state.
+    # In float32 throughout, as a model would be: a replay from what is stored then meets the same state.
     control = {name: values.astype(np.float32) for name, values in control.items()}
-    fields = control | _unroll(sizes, control)
+    initial = _initial_memory(sizes, seed)
+    fields = control | _unroll(sizes, control, initial) | {"initial/memory": initial}
     with np.errstate(over="ignore"):
         logits = 6.0 * fields["read_vectors"].mean(axis=2) @ sequence.code[: sizes.bits].T
         fields["output"] = 1.0 / (1.0 + np.exp(-logits))
@@ -123,7 +124,10 @@ def copy_loss(fields: Mapping[str, Array], sizes: Sizes) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Sequence:
-    """The items of a copy task: `given` and `wanted` are [time, batch, channel], `code` is [bit + mark, word]."""
+    """The items of a copy task.
+
+    `given` and `wanted` are [time, batch, channel], `wanted` NaN where nothing is asked; `code` is [bit + mark, word].
+    """
 
     given: Array
     wanted: Array
@@ -140,7 +144,7 @@ def _sequence(sizes: Sizes, seed: int) -> _Sequence:
     rng = np.random.default_rng([seed, 1])
     phases = episodes(sizes.times, sizes.slots)
     given = np.zeros((sizes.times, sizes.batch, sizes.bits + 1))
-    wanted = np.zeros((sizes.times, sizes.batch, sizes.bits))
+    wanted = np.full((sizes.times, sizes.batch, sizes.bits), np.nan)
     for phase in phases:
         if phase.name == "input":
             given[phase.start : phase.stop, :, :-1] = rng.integers(
@@ -153,6 +157,12 @@ def _sequence(sizes: Sizes, seed: int) -> _Sequence:
             wanted[phase.start : phase.stop] = given[phase.first : phase.first + items, :, :-1]
     basis, _ = np.linalg.qr(rng.normal(size=(sizes.words, sizes.bits + 1)))
     return _Sequence(given, wanted, basis.T, phases)
+
+
+def _initial_memory(sizes: Sizes, seed: int) -> Array:
+    """[batch, slot, word]: almost empty, and different in every slot, or equal usages would tie for allocation."""
+    rng = np.random.default_rng([seed, 4])
+    return rng.normal(0.0, 0.01, (sizes.batch, sizes.slots, sizes.words)).astype(np.float32)
 
 
 def _controller(sizes: Sizes, sequence: _Sequence, seed: int, sharpness: float, jitter: int) -> dict[str, Array]:
@@ -180,13 +190,12 @@ def _controller(sizes: Sizes, sequence: _Sequence, seed: int, sharpness: float, 
         elif phase.name == "recall":
             # The first item is looked up by content; the others follow along the links.
             modes[times[1:]] = [-1.0, -1.0, 1.0]
-            freeing[times] = 0.5
+            # A free gate acts on what was read the time before.
+            freeing[phase.start + 1 : phase.stop + 1] = 1.0
 
     signs = 2.0 * sequence.given[..., :-1] - 1.0
     vectors = np.concatenate([signs, np.broadcast_to(marks[:, None, None], (T, B, 1))], axis=-1) @ sequence.code
-    # Once decided, only head 0 frees what it has read; one head is enough.
     free = np.repeat(freeing[:, None, None], B, axis=1).repeat(R, axis=2)
-    free[..., 1:] = -1.0
     vector_noise = rng.normal(0.0, 0.4 * (1 - a) + 0.01, (T, B, 1, W))
     first_vectors = vectors[key_time]
     return {
@@ -203,12 +212,12 @@ def _controller(sizes: Sizes, sequence: _Sequence, seed: int, sharpness: float, 
     }
 
 
-def _unroll(sizes: Sizes, control: Mapping[str, Array]) -> dict[str, Array]:
-    """The memory of a DNC over time, from what its controller emits (Graves et al. 2016, Methods, equations 1 to 10)."""
-    T, B, N, W, R = sizes.times, sizes.batch, sizes.slots, sizes.words, sizes.read_heads
-    c = {name: values.astype(np.float64) for name, values in control.items()}
-    M, u, p, L = np.zeros((B, N, W)), np.zeros((B, N)), np.zeros((B, N)), np.zeros((B, N, N))
-    w, r = np.zeros((B, N)), np.zeros((B, R, N))
+def _unroll(sizes: Sizes, control: Mapping[str, Array], initial: Array) -> dict[str, Array]:
+    """The memory of a DNC over time, from what its controller emits (Graves et al. 2016, Methods)."""
+    T, B, N, R = sizes.times, sizes.batch, sizes.slots, sizes.read_heads
+    c, f32 = control, np.float32
+    M, u, p, L = initial.copy(), np.zeros((B, N), f32), np.zeros((B, N), f32), np.zeros((B, N, N), f32)
+    w, r = np.zeros((B, N), f32), np.zeros((B, R, N), f32)
     frames: list[dict[str, Array]] = []
     for t in range(T):
         retention = np.prod(1 - c["free_gates"][t][..., None] * r, axis=1)
@@ -216,7 +225,7 @@ def _unroll(sizes: Sizes, control: Mapping[str, Array]) -> dict[str, Array]:
         allocation = _allocate(u)
         write_content = _content(M, c["write_keys"][t], c["write_strengths"][t])[:, 0]
         g_w, g_a = c["write_gate"][t], c["allocation_gate"][t]
-        w = _as_stored(g_w * (g_a * allocation + (1 - g_a) * write_content))
+        w = g_w * (g_a * allocation + (1 - g_a) * write_content)
         M = M * (1 - w[..., None] * c["erase_vectors"][t]) + w[..., None] * c["write_vectors"][t]
         L = (1 - w[:, :, None] - w[:, None, :]) * L + w[:, :, None] * p[:, None, :]
         L[:, np.arange(N), np.arange(N)] = 0.0
@@ -224,7 +233,7 @@ def _unroll(sizes: Sizes, control: Mapping[str, Array]) -> dict[str, Array]:
         forward, backward = np.einsum("bij,brj->bri", L, r), np.einsum("bji,brj->bri", L, r)
         read_content = _content(M, c["read_keys"][t], c["read_strengths"][t])
         modes = c["read_modes"][t][..., None]
-        r = _as_stored(modes[:, :, 0] * backward + modes[:, :, 1] * read_content + modes[:, :, 2] * forward)
+        r = modes[:, :, 0] * backward + modes[:, :, 1] * read_content + modes[:, :, 2] * forward
         frames.append(
             {
                 "write_weights": w[:, None],
@@ -245,10 +254,10 @@ def _unroll(sizes: Sizes, control: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _allocate(usage: Array) -> Array:
-    """Allocation weighting of `usage` [batch, slot]: the least used slots first (equation 1 of the paper)."""
+    """Allocation weighting of `usage` [batch, slot]: the least used slots first (a_t in the paper)."""
     order = np.argsort(usage, axis=1, kind="stable")
     ascending = np.take_along_axis(usage, order, axis=1)
-    before = np.concatenate([np.ones((len(usage), 1)), np.cumprod(ascending, axis=1)[:, :-1]], axis=1)
+    before = np.concatenate([np.ones((len(usage), 1), usage.dtype), np.cumprod(ascending, axis=1)[:, :-1]], axis=1)
     allocation = np.empty_like(usage)
     np.put_along_axis(allocation, order, (1 - ascending) * before, axis=1)
     return allocation
@@ -258,10 +267,6 @@ def _content(M: Array, keys: Array, strengths: Array) -> Array:
     """Content weighting [batch, head, slot]: softmax over slots of the cosine to each key times its strength."""
     scale = np.linalg.norm(M, axis=-1)[:, None, :] * np.linalg.norm(keys, axis=-1)[..., None] + COSINE_DELTA
     return _softmax(np.einsum("bnw,bhw->bhn", M, keys) / scale * strengths[..., None])
-
-
-def _as_stored(values: Array) -> Array:
-    return values.astype(np.float32).astype(np.float64)
 
 
 def _sigmoid(x: Array) -> Array:

@@ -35,9 +35,10 @@ STORED_BY_DEFAULT = (
     "write_keys",
     "read_keys",
     "read_vectors",
+    "initial/memory",
     "final/memory",
 )
-"""What `fields="default"` stores beside the input, target and output of the model: generators and a keyframe."""
+"""What `fields="default"` stores beside the input, target and output of the model: generators and keyframes."""
 
 MODEL_FIELDS = ("input", "target", "output")
 
@@ -167,10 +168,10 @@ class SyntheticRun:
         before = step - self.every
         for between in range(max(0, before + 1), step):
             share = (between - before) / self.every
-            level = (1 - share) * math.log(max(self._loss, 1e-9)) + share * math.log(max(loss, 1e-9))
+            level = (1 - share) * math.log(self._loss) + share * math.log(loss)
             self._writer.log(between, {"loss": math.exp(level + 0.15 * self._noise.normal())})
         self._writer.log(step, {"loss": loss})
-        self._loss = loss if math.isfinite(loss) else self._loss
+        self._loss = loss
 
 
 def _schema(name: str) -> FieldSchema:
@@ -209,7 +210,7 @@ def write_dnc_run(
         read_heads: number of read heads R.
         batch: items per record.
         seed: chooses items, encoding and noise; equal seeds give equal runs.
-        fields: "default" stores generators and a keyframe (the state is then derived), "all" stores everything.
+        fields: "default" stores generators and keyframes (the state is then derived), "all" stores everything.
         memory: name of the memory.
         plant_nan: `(record, time)`: from that record on, a NaN enters the write vector of item 0 at that time.
         live: leave the writer open, so that the run is live and `append` goes on; close it with `close`.
