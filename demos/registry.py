@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memviz.errors import UnknownNameError
 
@@ -39,7 +39,7 @@ class Demo:
     name: str
     summary: str
     task: Callable[[], Task]
-    model: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    model: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     steps: int = 2000
     every: int = 10
     batch_size: int = 32

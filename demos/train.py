@@ -101,7 +101,7 @@ def train(
             answer = model(batch.input)[0]
             loss = functional.binary_cross_entropy(answer[:, batch.asked], batch.target[:, batch.asked])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), demo.clip)
             optimizer.step()
 

@@ -1,0 +1,144 @@
+"""The training loop of the demos: what it records, when it stops, and what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+import memviz
+from memviz.demos import registry, train
+from memviz.demos.building import make_model
+from memviz.demos.progress import Display
+from memviz.errors import UnknownNameError
+
+COPY = registry.get("copy")
+
+
+def short_run(tmp_path, *, steps=12, every=5, seed=0, demo=COPY, **options):
+    task = demo.task()
+    torch.manual_seed(seed)
+    model = make_model(demo, task)
+    return train.train(demo, model, task, tmp_path / "run", steps=steps, every=every, seed=seed, **options)
+
+
+def test_a_record_every_so_many_steps_and_one_of_the_end(tmp_path):
+    seen = []
+    outcome = short_run(tmp_path, on_step=lambda *values: seen.append(values))
+    trace = memviz.open(outcome.path)
+    assert trace.steps.tolist() == [0, 5, 10, 12]
+    assert (outcome.steps, outcome.solved, outcome.records) == (12, False, 4)
+    assert [done for done, _, _, _ in seen] == list(range(1, 13))
+    assert trace.scalars["loss"].steps.tolist() == list(range(12))
+    np.testing.assert_allclose(trace.scalars["loss"].values, [loss for _, loss, _, _ in seen], rtol=1e-6)
+    np.testing.assert_allclose(trace.scalars["wrong_bits"].values, [bits for _, _, bits, _ in seen], rtol=1e-6)
+    assert trace.state == "closed"
+    assert not [event for event in trace.events if event.kind in ("error", "gap")]
+
+
+def test_every_record_shows_the_probe_and_what_it_should_have_been(tmp_path):
+    trace = memviz.open(short_run(tmp_path).path)
+    probe = COPY.task().probe()
+    for record in trace:
+        np.testing.assert_array_equal(record["model/input"][:, 0], probe.input[0])
+        np.testing.assert_array_equal(record["model/target"][:, 0], probe.target[0])
+        assert record["model/output"].shape == (21, 1, 6)
+        assert 0 < record["model/output"].min() < record["model/output"].max() < 1
+        assert record.labels["phases"] == [["input", 0, 10], ["delimiter", 10, 11], ["recall", 11, 21]]
+
+
+def test_recording_changes_nothing_about_the_training(tmp_path):
+    losses = []
+    for every in (1, 1000):
+        seen = []
+        short_run(tmp_path / str(every), every=every, on_step=lambda done, loss, *_, seen=seen: seen.append(loss))
+        losses.append(seen)
+    assert losses[0] == losses[1]
+
+
+def test_the_run_ends_when_the_task_is_solved(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "CHECK_EVERY", 3)
+    outcome = short_run(tmp_path, demo=dataclasses.replace(COPY, solved=1e9))
+    assert outcome.solved
+    assert outcome.steps == 3
+    assert memviz.open(outcome.path).steps.tolist() == [0, 3]
+
+
+def test_an_untrained_model_has_not_solved_the_task_and_that_is_seen_at_the_first_batch():
+    task = COPY.task()
+    model = make_model(COPY, task)
+    calls = []
+    model.register_forward_hook(lambda *_: calls.append(model.training))
+    assert not train.is_solved(COPY, model, task, torch.Generator().manual_seed(0))
+    assert calls == [False]
+    assert model.training
+
+
+def test_the_model_answers_with_the_probability_of_each_bit():
+    task = COPY.task()
+    answer = make_model(COPY, task)(task.probe().input)[0]
+    assert answer.shape == (1, 21, 6)
+    assert 0 < answer.min() < answer.max() < 1
+
+
+def test_an_unknown_package_is_named():
+    with pytest.raises(UnknownNameError, match=r"'dncc'.*Did you mean 'dnc'"):
+        make_model(COPY, COPY.task(), "dncc")
+
+
+class TestDisplay:
+    def lines(self, terminal, tmp_path):
+        out = io.StringIO()
+        with Display(COPY, None, 200, Console(file=out, force_terminal=terminal, width=100)) as display:
+            display.recording(tmp_path)
+            display.serving("http://127.0.0.1:8321/")
+            for done in range(1, 201):
+                display.step(done, 1 / done, 0.5, done // 10)
+            display.finished(train.Outcome(tmp_path, 200, True, 20, 1.5), serving=True)
+        return out.getvalue()
+
+    def test_a_pipe_gets_a_line_now_and_then(self, tmp_path):
+        text = self.lines(False, tmp_path)
+        assert "\x1b" not in text
+        assert text.splitlines() == [
+            "training memviz's DNC on copy; Ctrl-C stops",
+            f"recording to {tmp_path}",
+            "watch it at  http://127.0.0.1:8321/",
+            "step 100  loss 0.0100  wrong bits 0.50  records 10",
+            "step 200  loss 0.0050  wrong bits 0.50  records 20",
+            f"solved after 200 steps, 1.5 s, 20 records in {tmp_path}",
+            "still serving  http://127.0.0.1:8321/  until Ctrl-C",
+        ]
+
+    def test_a_terminal_gets_a_bar(self, tmp_path):
+        text = self.lines(True, tmp_path)
+        assert "200/200" in text
+        assert "step 100" not in text
+
+    def test_a_run_that_was_not_solved_or_not_served_says_so(self, tmp_path):
+        out = io.StringIO()
+        with Display(COPY, "dnc", 5, Console(file=out, width=100)) as display:
+            display.recording(tmp_path)
+            display.finished(train.Outcome(tmp_path, 5, False, 1, 0.1), serving=False)
+            display.interrupted()
+        assert "the DNC of the package dnc on copy" in out.getvalue()
+        assert "not solved in 5 steps" in out.getvalue()
+        assert f"memviz serve {tmp_path}" in out.getvalue()
+        assert f"stopped; what was recorded is in {tmp_path}" in out.getvalue()
+
+
+def test_ctrl_c_leaves_a_closed_trace(tmp_path, monkeypatch, capsys):
+    def interrupt(self, done, *_):
+        if done == 7:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Display, "step", interrupt)
+    assert train.run_demo("copy", out=tmp_path / "run", every=5, serve=False) is None
+    trace = memviz.open(tmp_path / "run")
+    assert trace.steps.tolist() == [0, 5]
+    assert trace.state == "closed"
+    assert "stopped; what was recorded is in" in capsys.readouterr().out
