@@ -52,16 +52,14 @@ def blueprint(source: Source) -> Blueprint:
     @api.get("/api/v1/runs/<path:run>")
     def one_run(run: str) -> Response:
         _params().done()
-        with source.open(run) as trace:
-            return _json({**details(run, trace), "version": source.identity(run)})
+        return _json({**details(run, source.trace(run)), "version": source.identity(run)})
 
     @api.get("/api/v1/runs/<path:run>/records")
     def records(run: str) -> Response:
         params = _params()
         start = params.whole("from", 0)
         params.done()
-        with source.open(run) as trace:
-            return _json(_records(trace, start))
+        return _json(_records(source.trace(run), start))
 
     @api.get("/api/v1/runs/<path:run>/scalars")
     def scalars(run: str) -> Response:
@@ -69,8 +67,7 @@ def blueprint(source: Source) -> Blueprint:
         name, columns = params.text("name"), params.whole("px", 900, low=1, high=8192)
         first, last = params.optional("from"), params.optional("to")
         params.done()
-        with source.open(run) as trace:
-            return _json(_scalars(trace, name, columns, first, last))
+        return _json(_scalars(source.trace(run), name, columns, first, last))
 
     def on_record(run: str, index: int, build: Callable[[Values, Params], bytes | dict[str, Any]]) -> Response:
         """Answer from one record; what it says never changes, so a browser may keep it."""
@@ -79,9 +76,8 @@ def blueprint(source: Source) -> Blueprint:
         if request.if_none_match.contains(etag):
             answer = Response(status=304)
         else:
-            with source.open(run) as trace:
-                values = Values(_record(trace, index), (identity, index), source.arrays)
-                body = build(values, params)
+            values = Values(_record(source.trace(run), index), (identity, index), source.arrays)
+            body = build(values, params)
             answer = _json(body) if isinstance(body, dict) else Response(body, mimetype="application/octet-stream")
         answer.set_etag(etag)
         # A run made anew has another version; only an address that names the version means one content for ever.

@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 
 
-def edges(length: int, cells: int) -> NDArray[np.int64]:
+Starts = NDArray[np.int64]
+"""First index of each block."""
+
+
+def edges(length: int, cells: int) -> Starts:
     """First index of each of `min(length, cells)` blocks that cut `length` as evenly as possible.
 
     Block k is `[edges[k], edges[k + 1])`, the last one ends at `length`; no block is empty.
@@ -25,20 +29,24 @@ def edges(length: int, cells: int) -> NDArray[np.int64]:
 
 
 def pool(values: Array, rows: int, cols: int, *, signed: bool) -> Array:
-    """Pool a matrix to at most `rows` × `cols` cells by its extreme values.
+    """Pool a matrix to at most `rows` × `cols` cells by its extreme values; see `pool_at`."""
+    return pool_at(values, edges(values.shape[0], rows), edges(values.shape[1], cols), signed=signed)
+
+
+def pool_at(values: Array, rows: Starts, cols: Starts, *, signed: bool) -> Array:
+    """Pool the blocks of a matrix by their extreme values.
 
     Args:
         values: [row, column], floating point.
-        rows: largest number of rows of the result.
-        cols: largest number of columns of the result.
+        rows: first row of each block, ascending from 0.
+        cols: first column of each block, ascending from 0.
         signed: take the value of largest magnitude of a block, keeping its sign (the positive one of two equal
             magnitudes), instead of the largest value.
 
     Returns:
-        [row, column] of the same dtype; `values` itself when it already fits.
+        [block row, block column] of the same dtype; `values` itself when every block is one cell.
     """
-    height, width = values.shape
-    if (height <= rows and width <= cols) or values.size == 0:
+    if values.size == 0 or (len(rows) == values.shape[0] and len(cols) == values.shape[1]):
         return values
     if not signed and not np.isneginf(values).any():
         return _reduce(np.maximum, values, rows, cols)
@@ -49,16 +57,12 @@ def pool(values: Array, rows: int, cols: int, *, signed: bool) -> Array:
     return np.where(take_low, low, high)
 
 
-def _reduce(extreme: np.ufunc, values: Array, rows: int, cols: int) -> Array:
+def _reduce(extreme: np.ufunc, values: Array, rows: Starts, cols: Starts) -> Array:
     """Reduce blocks by `extreme`, rows first: whole rows are contiguous, so most of the work runs at memory speed."""
-    if values.shape[0] > rows:
-        values = extreme.reduceat(values, edges(values.shape[0], rows), axis=0)
-    if values.shape[1] > cols:
-        width = values.shape[1]
-        if width % cols == 0:
-            values = extreme.reduce(values.reshape(len(values), cols, width // cols), axis=2)
-        else:
-            values = extreme.reduceat(values, edges(width, cols), axis=1)
+    if len(rows) < values.shape[0]:
+        values = extreme.reduceat(values, rows, axis=0)
+    if len(cols) < values.shape[1]:
+        values = extreme.reduceat(values, cols, axis=1)
     return values
 
 

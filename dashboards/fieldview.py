@@ -8,15 +8,18 @@ row, two give a matrix at each time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memviz.analysis.replay import derive
 from memviz.dashboards.source import ArrayCache
 from memviz.errors import FieldError
-from memviz.fields import memory_of
+from memviz.fields import bare_name, memory_of
 from memviz.trace.reader import Record
 
 Array = NDArray[np.floating]
@@ -24,11 +27,11 @@ Array = NDArray[np.floating]
 HEAD_AXES = ("read_head", "write_head", "head")
 """Axes along which a field is split into one picture per head."""
 
-CACHED_BYTES = 32 * 2**20
-"""Fields up to this size are kept for the next request; larger ones are read part by part."""
+SMALL_BYTES = 32 * 2**20
+"""Fields up to this size, as float32, are read whole and kept for the next request; larger ones are read in parts."""
 
-MAX_VALUES = 48 * 2**20
-"""Numbers of one field of one record that a request may hold at once."""
+MAX_VALUES = 24 * 2**20
+"""Numbers of one field that a request may hold at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,16 @@ class FieldView:
     def is_matrix(self) -> bool:
         """Whether it is drawn as a matrix at each time."""
         return "time" in self.axes and len(self.picture_axes) == 2
+
+    @property
+    def count(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the whole field is read and kept."""
+        return self.count * 4 <= SMALL_BYTES
 
     def length(self, axis: str) -> int:
         """Length of one axis; 1 when the field has no such axis."""
@@ -123,24 +136,12 @@ class Values:
     def once(self, name: str, make: Callable[[], float | None]) -> float | None:
         """A number about the record that takes long to compute, remembered like its values; None stays None."""
 
-        def boxed() -> NDArray[np.generic]:
+        def boxed() -> NDArray[Any]:
             result = make()
             return np.array([] if result is None else [result])
 
         box = self._cache.get((*self._key, name), boxed)
         return float(box[0]) if len(box) else None
-
-    def item(self, field: FieldView, item: int) -> Array:
-        """Values of one batch item: the axes of the field without `batch`.
-
-        Args:
-            field: which field.
-            item: index along the batch axis, within its length.
-
-        Raises:
-            FieldError: more than MAX_VALUES numbers.
-        """
-        return _take_item(self.whole(field), field.axes, item)
 
     def whole(self, field: FieldView) -> Array:
         """All values of a field, with all its axes.
@@ -148,27 +149,64 @@ class Values:
         Raises:
             FieldError: more than MAX_VALUES numbers.
         """
-        count = int(np.prod(field.shape, dtype=np.int64))
-        if count > MAX_VALUES:
+        if field.count > MAX_VALUES:
             raise FieldError(
-                f"{field.name} has {count} values in this record, more than the {MAX_VALUES} that the server holds; "
-                f"read it with memviz.open"
+                f"{field.name} has {field.count} values in this record, more than the {MAX_VALUES} that the server "
+                "holds at once; read it with memviz.open"
             )
 
-        def read() -> NDArray[np.generic]:
+        def read() -> NDArray[Any]:
             return as_floats(self.record.read(field.name))
 
-        return self._cache.get((*self._key, field.name), read) if count * 4 <= CACHED_BYTES else read()
+        return self._cache.get((*self._key, field.name), read) if field.is_small else read()
+
+    def item(self, field: FieldView, item: int) -> Array:
+        """Values of one batch item: the axes of the field without `batch`; see `whole`."""
+        return _take_item(self.whole(field), field.axes, item)
 
     def times(self, field: FieldView, item: int, start: int, stop: int) -> Array:
-        """Values of one batch item for the times `[start, stop)`; see `item`."""
-        count = int(np.prod(field.shape, dtype=np.int64))
-        if count * 4 <= CACHED_BYTES:
+        """Values of one batch item for the times `[start, stop)`, of which only those are read from a large field."""
+        if field.is_small:
             return self.item(field, item)[start:stop]
-        part = count // max(1, field.length("time")) * (stop - start)
+        part = field.count // field.length("time") * (stop - start)
         if part > MAX_VALUES:
             raise FieldError(f"{stop - start} times of {field.name} are {part} values; ask for fewer times")
-        return _take_item(as_floats(self.record.read(field.name, time=slice(start, stop))), field.axes, item)
+        window = slice(start, stop)
+        if field.derived:
+            # Through the record, all times would be computed and kept.
+            values = derive(self.record, memory_of(field.name), bare_name(field.name), window)
+        else:
+            values = self.record.read(field.name, time=window)
+        return _take_item(as_floats(values), field.axes, item)
+
+    def select(self, field: FieldView, item: int, pick: Callable[[Array], Array]) -> Array:
+        """What `pick` takes of each stretch of times, [time, ...], joined along time."""
+        parts = [
+            pick(self.times(field, item, start, stop)) for start, stop in spans(field, range(field.length("time")))
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+def spans(field: FieldView, starts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cut the times of a field into stretches `(start, stop)` that are small enough to hold.
+
+    Args:
+        field: which field.
+        starts: times at which a stretch may begin, ascending from 0.
+    """
+    length = field.length("time")
+    if field.is_small or not length:
+        if length:
+            yield 0, length
+        return
+    most = max(1, SMALL_BYTES // 4 * length // field.count)
+    ends = [*starts[1:], length]
+    begin = 0
+    for start, end in zip(starts, ends, strict=True):
+        if end - begin > most and start > begin:
+            yield begin, start
+            begin = start
+    yield begin, length
 
 
 def pictures(field: FieldView, values: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
@@ -181,7 +219,7 @@ def pictures(field: FieldView, values: Array) -> Iterator[tuple[tuple[int, ...],
         yield head, split[head]
 
 
-def as_floats(values: NDArray[np.generic]) -> Array:
+def as_floats(values: NDArray[Any]) -> Array:
     """Float32, or float64 where the values are doubles or integers that need it."""
     if values.dtype in (np.float32, np.float64):
         return values
@@ -189,8 +227,10 @@ def as_floats(values: NDArray[np.generic]) -> Array:
     return values.astype(np.float64 if wide else np.float32)
 
 
-def _take_item(values: NDArray[np.generic], axes: tuple[str, ...], item: int) -> Array:
+def _take_item(values: NDArray[Any], axes: tuple[str, ...], item: int) -> Array:
     if "batch" not in axes:
         return values
     axis = axes.index("batch")
-    return np.take(values, item if values.shape[axis] > 1 else 0, axis=axis)
+    # A field of length 1 holds for all items, as an initial state may.
+    taken: Array = np.take(values, item if values.shape[axis] > 1 else 0, axis=axis)
+    return taken

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from memviz.dashboards.downsample import edges, pool
-from memviz.dashboards.fieldview import CACHED_BYTES, FieldView, Values, pictures, view, views
-from memviz.dashboards.tiles import UNIT_KINDS, Array, Tile, encode, envelope, scale_of, statistics, tile
+from memviz.dashboards.downsample import Starts, edges, pool_at
+from memviz.dashboards.fieldview import FieldView, Values, pictures, spans, views
+from memviz.dashboards.tiles import UNIT_KINDS, Array, Tile, encode, envelope, extent, scale_of, statistics, tile
 from memviz.errors import FieldError, MemvizError
 from memviz.fields import CATALOGUE, MODEL, bare_name
 
 MAX_MATRICES = 128
 """Times of one matrix in one answer."""
 
+_ORDER = {name: place for place, name in enumerate(CATALOGUE)}
+
 
 def order_of(field: FieldView) -> tuple[int, str]:
-    """Where a field stands on the page: the order of the catalogue, then the others by name."""
-    names = list(CATALOGUE)
+    """Where a field stands on the page: in the order of the catalogue, then the others by name."""
     name = bare_name(field.name)
-    return (names.index(name) if name in names else len(names), name)
+    return _ORDER.get(name, len(_ORDER)), name
 
 
-def frame(values: Values, memory: str, item: int, cols: int, rows: int, head: Mapping[str, Any]) -> bytes:
+def frame(values: Values, memory: str, item: int, cols: int, rows: int, about: Mapping[str, Any]) -> bytes:
     """All panels of one record: the fields of `memory` over time, and the model's input, target and output.
 
     Args:
@@ -33,7 +35,7 @@ def frame(values: Values, memory: str, item: int, cols: int, rows: int, head: Ma
         item: index along the batch axis.
         cols: largest number of columns of a tile.
         rows: largest number of rows of a tile.
-        head: further members for the header.
+        about: further members for the header.
 
     Returns:
         An envelope (tiles.envelope) whose header has `times`, the length of the memory's sequence, and `missing`, the
@@ -51,21 +53,68 @@ def frame(values: Values, memory: str, item: int, cols: int, rows: int, head: Ma
             except (MemvizError, OSError, MemoryError) as error:
                 missing.append({"field": field.name, "reason": str(error) or type(error).__name__})
     times = values.record.lengths.get(memory, 0)
-    return envelope({**head, "item": item, "memory": memory, "times": times, "missing": missing}, tiles)
+    return envelope({**about, "item": item, "memory": memory, "times": times, "missing": missing}, tiles)
 
 
 def field_tiles(values: Values, field: FieldView, item: int, cols: int, rows: int) -> list[Tile]:
-    """One tile per head of a field over time, all on one scale."""
-    exact = values.item(field, item)
-    scale = scale_of(field.kind, exact)
+    """One tile per head of a field over time, all on one scale.
+
+    Raises:
+        FieldError: the field is empty in this record.
+    """
+    if not field.count:
+        raise FieldError(f"{field.name} is empty in this record: its shape is {field.shape}")
+    row_axis = field.picture_axes[0] if field.picture_axes else None
+    row_starts = edges(field.length(row_axis) if row_axis else 1, rows)
+    col_starts = edges(field.length("time"), cols)
+    strips = {head: _Strip(field.kind) for head in field.heads}
+    for start, stop in spans(field, col_starts.tolist()):
+        inside = col_starts[(col_starts >= start) & (col_starts < stop)] - start
+        for head, picture in pictures(field, values.times(field, item, start, stop)):
+            strips[head].add(picture.T if row_axis else picture[None], row_starts, inside)
+    # The extremes of a field survive pooling, so its scale can be taken from what is sent.
+    pooled = {head: strip.pooled for head, strip in strips.items()}
+    scale = scale_of(field.kind, np.stack(list(pooled.values())))
     tiles = []
-    for head, picture in pictures(field, exact):
-        matrix = picture.T if picture.ndim == 2 else picture[None]
-        stats = statistics(matrix, field.kind)
-        meta = {**_identity(field, head), "row_axis": field.picture_axes[0] if field.picture_axes else None}
-        sent = tile(matrix, {**meta, "stats": stats}, scale, rows, cols)
-        tiles.append(sent)
+    for head, strip in strips.items():
+        meta = {
+            **_identity(field, head),
+            "row_axis": row_axis,
+            "rows": len(row_starts),
+            "cols": len(col_starts),
+            "full_rows": field.length(row_axis) if row_axis else 1,
+            "full_cols": field.length("time"),
+            "vmin": scale[0],
+            "vmax": scale[1],
+            "low": strip.low if math.isfinite(strip.low) else None,
+            "high": strip.high if math.isfinite(strip.high) else None,
+            "stats": strip.stats,
+        }
+        tiles.append(Tile(meta, encode(pooled[head], *scale)))
     return tiles
+
+
+class _Strip:
+    """One picture over time, put together from stretches of times."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._parts: list[Array] = []
+        self.stats: dict[str, list[Any]] = {}
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, matrix: Array, rows: Starts, cols: Starts) -> None:
+        """Take in the next stretch, [row, time], pooled into blocks that begin at `rows` and `cols`."""
+        self._parts.append(pool_at(matrix, rows, cols, signed=self._kind == "signed"))
+        for name, values in statistics(matrix, self._kind).items():
+            self.stats.setdefault(name, []).extend(values)
+        low, high = extent(matrix)
+        self.low, self.high = min(self.low, low), max(self.high, high)
+
+    @property
+    def pooled(self) -> Array:
+        """[block row, block column] over all stretches."""
+        return np.concatenate(self._parts, axis=1)
 
 
 def matrices(
@@ -104,22 +153,18 @@ def matrices(
 
 
 def record_scale(values: Values, field: FieldView, item: int) -> tuple[float, float]:
-    """The scale of a field over the whole record, so that it stands still while time moves.
-
-    A field too large to hold is read in parts; the ends of its scale come from the ends of the parts.
-    """
+    """The scale of a field over the whole record, so that it stands still while time moves; found once."""
     if field.kind in UNIT_KINDS:
         return scale_of(field.kind, np.empty(0))
-    length = field.length("time")
-    bytes_per_time = max(1, int(np.prod(field.shape, dtype=np.int64)) * 4 // max(1, length))
-    step = max(1, CACHED_BYTES // bytes_per_time)
-    ends: list[float] = []
-    for start in range(0, length, step):
-        part = values.times(field, item, start, min(length, start + step))
-        finite = part[np.isfinite(part)]
-        if finite.size:
-            ends += [float(finite.min()), float(finite.max())]
-    return scale_of(field.kind, np.array(ends))
+
+    def end(side: int) -> float:
+        ends = values.select(field, item, lambda part: np.array([extent(part)[side]]))
+        finite = ends[np.isfinite(ends)]
+        return float(finite.max() if side else finite.min()) if finite.size else 0.0
+
+    low = values.once(f"{field.name} {item} low", lambda: end(0))
+    high = values.once(f"{field.name} {item} high", lambda: end(1))
+    return scale_of(field.kind, np.array([low, high], dtype=np.float64))
 
 
 def _identity(field: FieldView, head: tuple[int, ...]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -96,8 +96,7 @@ def cell(values: Values, memory: str, item: int, time: int, slot: int | None) ->
             continue
         if len(rows) > (2 if "slot" in rows else 1):
             continue
-        exact = values.times(field, item, time, time + 1)[:, ...]
-        for head, picture in pictures(field, exact):
+        for head, picture in pictures(field, values.times(field, item, time, time + 1)):
             at = picture[0]
             if "slot" in rows:
                 at = at[slot]
@@ -108,35 +107,44 @@ def cell(values: Values, memory: str, item: int, time: int, slot: int | None) ->
 
 def slot_life(values: Values, memory: str, item: int, slot: int) -> dict[str, Any]:
     """Everything that happened to one slot over time."""
-
-    def rows(name: str) -> list[Array] | None:
-        exact = _read(values, memory, name, item)
-        if exact is None:
-            return None
-        field, array = exact
-        return [picture[:, slot] for _, picture in pictures(field, array)]
-
-    write, usage = rows("write_weights"), rows("usage")
-    contents = _read(values, memory, "memory", item)
     times = values.record.lengths.get(memory, 0)
-    read, allocation = rows("read_weights"), rows("allocation_weights")
+
+    def life(name: str, pick: Callable[[Array], Array]) -> list[Array] | None:
+        """Per picture of a field, what `pick` takes of [time, slot, ...]."""
+        field = _field(values, memory, name)
+        if field is None or field.length("time") != times:
+            return None
+        heads = len(field.heads)
+
+        def part(exact: Array) -> Array:
+            return np.stack([pick(picture) for _, picture in pictures(field, exact)], axis=1)
+
+        joined = values.select(field, item, part)
+        return [joined[:, head] for head in range(heads)]
+
+    def weights(name: str) -> list[list[Any]] | None:
+        found = life(name, lambda picture: picture[:, slot])
+        return None if found is None else [numbers(row) for row in found]
+
+    write = life("write_weights", lambda picture: picture[:, slot])
     with np.errstate(over="ignore", invalid="ignore"):
-        norm = None if contents is None else np.linalg.norm(contents[1][:, slot].astype(np.float64), axis=-1)
-    last = _last_write(np.stack(write, axis=1)[..., None], np.arange(times))[:, 0] if write else None
+        norm = life("memory", lambda picture: np.linalg.norm(picture[:, slot].astype(np.float64), axis=-1))
+    last = _last_write(np.stack(write, axis=1)[..., None], np.arange(times))[:, 0] if write and times else None
+    usage = weights("usage")
     return {
         "slot": slot,
         "times": times,
         "write": [numbers(row) for row in write or []],
-        "read": [numbers(row) for row in read or []],
-        "usage": None if usage is None else numbers(usage[0]),
-        "allocation": None if allocation is None else [numbers(row) for row in allocation],
-        "norm": None if norm is None else numbers(norm),
+        "read": weights("read_weights") or [],
+        "usage": None if usage is None else usage[0],
+        "allocation": weights("allocation_weights"),
+        "norm": None if norm is None else numbers(norm[0]),
         "last_write": None if last is None else [None if time < 0 else int(time) for time in last],
     }
 
 
 def walk(values: Values, memory: str, item: int, time: int, slot: int, head: int, hops: int) -> dict[str, Any]:
-    """Follow the links forward from one slot at one time: hop k is the k-th power of the link matrix on a one-hot start.
+    """Follow the links forward from one slot at one time: hop k is L to the power k on a one-hot start.
 
     Raises:
         ApiError: the memory has no links, or no such write head.
@@ -149,10 +157,10 @@ def walk(values: Values, memory: str, item: int, time: int, slot: int, head: int
     if head >= len(links):
         raise ApiError(400, f"head={head} is out of range", f"0 to {len(links) - 1}, a write head", "change head")
     link = links[head].astype(np.float64)
-    write = _read(values, memory, "write_weights", item)
+    write = _field(values, memory, "write_weights")
     last = np.full(len(link), -1)
     if write is not None:
-        stacked = np.stack([picture for _, picture in pictures(*write)], axis=1)
+        stacked = np.stack([picture for _, picture in pictures(write, values.item(write, item))], axis=1)
         last = _last_write(stacked[: time + 1], np.array([time]))[0]
     weights = np.zeros(len(link))
     weights[slot] = 1.0
@@ -191,7 +199,6 @@ def exact(values: Values, field: FieldView, chosen: Mapping[str, int | None], li
             f"at most {limit}",
             "choose an item, a head or a time, or memviz.open",
         )
-    array = values.whole(field)
     index: list[int | slice] = [slice(None)] * len(field.axes)
     if item is not None and "batch" in field.axes:
         index[field.axes.index("batch")] = item
@@ -200,15 +207,12 @@ def exact(values: Values, field: FieldView, chosen: Mapping[str, int | None], li
     if head is not None:
         for axis, at in zip(field.head_axes, field.heads[head], strict=True):
             index[field.axes.index(axis)] = at
-    return {"field": field.name, "axes": axes, "values": numbers(array[tuple(index)], 9)}
+    return {"field": field.name, "axes": axes, "values": numbers(values.whole(field)[tuple(index)], 9)}
 
 
-def _read(values: Values, memory: str, name: str, item: int) -> tuple[FieldView, Array] | None:
+def _field(values: Values, memory: str, name: str) -> FieldView | None:
     full = f"{memory}/{name}"
-    if full not in values.record.fields:
-        return None
-    field = view(values.record, full)
-    return field, values.item(field, item)
+    return view(values.record, full) if full in values.record.fields else None
 
 
 def _last_write(write: Array, times: NDArray[np.int64]) -> NDArray[np.int64]:

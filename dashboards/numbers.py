@@ -27,17 +27,13 @@ def number(value: float) -> float | str:
 def numbers(values: NDArray[Any], digits: int = SIGNIFICANT) -> list[Any]:
     """An array of any shape as nested lists, rounded to `digits` significant digits."""
     exact = np.asarray(values)
-    if exact.dtype.kind in "iub":
-        listed: list[Any] = exact.tolist()
-        return listed
-    rounded = _round(exact.astype(np.float64), digits)
-    if np.isfinite(rounded).all():
-        listed = rounded.tolist()
-        return listed
-    named = rounded.astype(object)
-    for mask, name in ((np.isnan, "NaN"), (np.isposinf, "Infinity"), (np.isneginf, "-Infinity")):
-        named[mask(rounded)] = name
-    listed = named.tolist()
+    if exact.dtype.kind not in "iub":
+        rounded = exact = _round(exact.astype(np.float64), digits)
+        if not np.isfinite(rounded).all():
+            exact = rounded.astype(object)
+            for mask, name in ((np.isnan, "NaN"), (np.isposinf, "Infinity"), (np.isneginf, "-Infinity")):
+                exact[mask(rounded)] = name
+    listed: list[Any] = exact.tolist()
     return listed
 
 

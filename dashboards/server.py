@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
 
 from memviz.dashboards.app import create_app
-from memviz.dashboards.guard import is_loopback, make_guard
+from memviz.dashboards.guard import make_guard
 from memviz.dashboards.source import Source
 from memviz.errors import ServerError
 

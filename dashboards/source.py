@@ -12,18 +12,18 @@ import threading
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from memviz.dashboards.discovery import Found, search
 from memviz.errors import TraceNotFound
 from memviz.trace.layout import TRACE_JSON
 from memviz.trace.reader import Trace, open_trace
+from memviz.trace.recent import Recent
 
 SCAN_SECONDS = 0.5
 """How often the directories are searched for new traces."""
@@ -31,8 +31,11 @@ SCAN_SECONDS = 0.5
 REFRESH_SECONDS = 0.05
 """How often one trace is asked for new records; a page polls it about ten times a second."""
 
-MAX_OPEN = 12
+MAX_OPEN = 8
 """Traces kept open at once."""
+
+DERIVED_BYTES = 8 * 2**20
+"""Bytes of derived values that each open trace keeps by itself."""
 
 _CREATED = re.compile(rb'"created"\s*:\s*[-+.0-9eE]+')
 
@@ -42,11 +45,10 @@ CACHE_BYTES = 128 * 2**20
 
 @dataclass(slots=True)
 class _Entry:
-    """An open trace, the lock its readers share, and what tells it from a later trace at the same path."""
+    """An open trace, what tells it from a later trace at the same path, and when it was last refreshed."""
 
     trace: Trace
     identity: str
-    lock: threading.RLock = field(default_factory=threading.RLock)
     refreshed: float = float("-inf")
 
 
@@ -56,7 +58,7 @@ class ArrayCache:
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._limit = limit
         self._bytes = 0
-        self._arrays: OrderedDict[Hashable, NDArray[np.generic]] = OrderedDict()
+        self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -64,7 +66,7 @@ class ArrayCache:
         """Bytes held now."""
         return self._bytes
 
-    def get(self, key: Hashable, make: Callable[[], NDArray[np.generic]]) -> NDArray[np.generic]:
+    def get(self, key: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """The array of `key`, from `make` when it is not held; read-only, since requests share it."""
         with self._lock:
             if key in self._arrays:
@@ -147,9 +149,8 @@ class Source:
             raise TraceNotFound(f"run {run!r} is gone: {error}") from None
         return f"{stat.st_dev:x}-{stat.st_ino:x}-{_created(path):x}"
 
-    @contextmanager
-    def open(self, run: str) -> Iterator[Trace]:
-        """The trace of a run with its newest records, for the duration of a with block; one thread at a time.
+    def trace(self, run: str) -> Trace:
+        """The trace of a run with its newest records; threads may share it.
 
         Raises:
             TraceNotFound: no such run.
@@ -159,16 +160,24 @@ class Source:
         with self._lock:
             entry = self._open.get(run)
             if entry is None or entry.identity != identity:
-                entry = self._open[run] = _Entry(open_trace(self.path(run)), identity)
+                entry = self._open[run] = _Entry(_open(self.path(run)), identity)
             self._open.move_to_end(run)
             while len(self._open) > MAX_OPEN:
                 self._open.popitem(last=False)
-        with entry.lock:
             now = self._clock()
-            if now - entry.refreshed >= REFRESH_SECONDS:
-                entry.trace.refresh()
+            due = now - entry.refreshed >= REFRESH_SECONDS
+            if due:
                 entry.refreshed = now
-            yield entry.trace
+        if due:
+            entry.trace.refresh()
+        return entry.trace
+
+
+def _open(path: Path) -> Trace:
+    trace = open_trace(path)
+    # Several traces are open at once, and what requests use is kept in `Source.arrays`.
+    trace.derived = Recent(DERIVED_BYTES, lambda array: array.nbytes)
+    return trace
 
 
 def _created(path: Path) -> int:

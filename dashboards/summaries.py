@@ -73,8 +73,7 @@ class Summaries:
 
     def _describe(self, run: Found) -> dict[str, Any]:
         try:
-            with self._source.open(run.id) as trace:
-                return describe(run.id, trace)
+            return describe(run.id, self._source.trace(run.id))
         except (MemvizError, OSError, ValueError, KeyError, TypeError) as error:
             return failed(run, error)
 
@@ -116,6 +115,7 @@ def details(run: str, trace: Trace) -> dict[str, Any]:
         "scalars": list(trace.scalars),
         "events": [strict(event.to_json()) for event in trace.events[-EVENTS_SENT:]],
         "revision": revision(trace.path),
+        "notes": trace.notes,
     }
 
 

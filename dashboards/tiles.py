@@ -63,14 +63,24 @@ def scale_of(kind: str, values: Array) -> tuple[float, float]:
     """
     if kind in UNIT_KINDS or values.size == 0:
         return (-1.0, 1.0) if kind == "signed" else (0.0, 1.0)
-    low, high = float(np.min(values)), float(np.max(values))
-    if not (np.isfinite(low) and np.isfinite(high)):
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    low, high = extent(values)
     reach = max(abs(low), abs(high)) if kind == "signed" else high
+    if not np.isfinite(reach):
+        reach = 1.0
     # The bounds keep `vmax - vmin` and its inverse finite, whatever a diverging run has recorded.
     reach = min(max(reach, 1e-290), 8e307) if reach > 0 else 1.0
     return (-reach if kind == "signed" else 0.0), reach
+
+
+def extent(values: Array) -> tuple[float, float]:
+    """The smallest and the largest finite value; (inf, -inf) where there is none."""
+    if values.size == 0:
+        return np.inf, -np.inf
+    low, high = float(np.min(values)), float(np.max(values))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        finite = values[np.isfinite(values)]
+        return (float(finite.min()), float(finite.max())) if finite.size else (np.inf, -np.inf)
+    return low, high
 
 
 def encode(values: Array, vmin: float, vmax: float) -> NDArray[np.uint8]:
@@ -162,7 +172,7 @@ def tile(values: Array, meta: Mapping[str, Any], scale: tuple[float, float], row
         smallest and largest finite value (null without any).
     """
     pooled = pool(values, rows, cols, signed=meta["kind"] == "signed")
-    finite = values[np.isfinite(values)]
+    low, high = extent(values)
     sizes = {
         "rows": pooled.shape[0],
         "cols": pooled.shape[1],
@@ -170,8 +180,8 @@ def tile(values: Array, meta: Mapping[str, Any], scale: tuple[float, float], row
         "full_cols": values.shape[1],
         "vmin": scale[0],
         "vmax": scale[1],
-        "low": float(finite.min()) if finite.size else None,
-        "high": float(finite.max()) if finite.size else None,
+        "low": low if np.isfinite(low) else None,
+        "high": high if np.isfinite(high) else None,
     }
     return Tile({**meta, **sizes}, encode(pooled, *scale))
 
