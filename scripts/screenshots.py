@@ -1,0 +1,72 @@
+"""Draw the pictures of README and docs from real runs: train the demos, serve them, photograph the pages.
+
+    make screenshots
+
+Writes docs/images/*.png. Nothing in them is set by hand: the runs are those of `memviz demo`, seeds as given here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from memviz.dashboards.server import start_server
+from memviz.testing.browser import launch_options
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+VIEWPORT = {"width": 1440, "height": 960}
+
+RUNS = {
+    "copy-s0": ["copy", "--seed", "0"],
+    "copy-s1": ["copy", "--seed", "1"],
+    "theirs": ["copy", "--package", "dnc"],
+}
+"""Name of the trace and the arguments of `memviz demo` that make it."""
+
+PICTURES = {
+    "scope-light": ("light", "#/run/copy-s0?t=16&slot=15"),
+    "scope-dark": ("dark", "#/run/copy-s0?t=9&slot=9&step=330"),
+    "scope-dnc-package": ("light", "#/run/theirs?t=16"),
+    "runs": ("light", "#/runs"),
+}
+"""Name of the picture, the colour scheme, and the place that it shows."""
+
+
+def record(folder: Path) -> None:
+    for name, arguments in RUNS.items():
+        command = [sys.executable, "-m", "memviz", "demo", *arguments, "--no-serve", "--out", str(folder / name)]
+        subprocess.run(command, check=True)
+
+
+def photograph(page: Page, url: str, path: Path) -> None:
+    page.goto("about:blank")
+    page.goto(url)
+    page.wait_for_selector("#scope-root[data-state=ready], .ag-row", timeout=20_000)
+    page.wait_for_function("!document.querySelector('[data-state=loading]')", timeout=20_000)
+    page.wait_for_timeout(300)
+    page.screenshot(path=str(path))
+    print(path)
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        runs = Path(scratch) / "runs"
+        record(runs)
+        server = start_server([runs], port=0)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(**launch_options())
+            for name, (scheme, place) in PICTURES.items():
+                context = browser.new_context(viewport=VIEWPORT, color_scheme=scheme, reduced_motion="reduce")
+                photograph(context.new_page(), f"{server.url.split('#')[0]}{place}", IMAGES / f"{name}.png")
+                context.close()
+            browser.close()
+        server.close()
+
+
+if __name__ == "__main__":
+    main()
