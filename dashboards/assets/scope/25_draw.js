@@ -97,7 +97,7 @@
     const raw = Math.max(1, span / Math.max(1, room));
     const power = Math.pow(10, Math.floor(Math.log10(raw)));
     const unit = raw / power;
-    return power * (unit <= 1 ? 1 : unit <= 2 ? 2 : unit <= 5 ? 5 : 10);
+    return power * (unit <= 1 ? 1 : unit <= 2.5 ? 2 : unit <= 6 ? 5 : 10);
   }
 
   /** An element: el('div.card', {title: 'x'}, child, 'text'). Attributes that are functions become listeners. */

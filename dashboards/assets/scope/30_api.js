@@ -133,14 +133,14 @@
     );
   const frameNow = (q) => frames.peek(frameKey(q));
 
-  const matrixKey = (q) => [q.run, q.rec, q.item, q.memory, q.field, q.head, q.t0, q.t1, q.px].join('|');
+  const matrixKey = (q) => [q.run, q.rec, q.item, q.field, q.head, q.t0, q.t1, q.px].join('|');
   /** The tiles of one matrix field for the times [t0, t1). q: run, rec, item, memory, field, head, t0, t1, px. */
   const matrix = (q) =>
     matrices.load(
       matrixKey(q),
       async () => {
-        const { item, memory, field, head, t0, t1, px } = q;
-        const path = `${recordPath(q)}/matrices${query({ item, memory, field, head, t0, t1, px })}`;
+        const { item, field, head, t0, t1, px } = q;
+        const path = `${recordPath(q)}/matrices${query({ item, field, head, t0, t1, px })}`;
         return S.codes.decode(await get(path, true));
       },
       (f) => f.bytes

@@ -86,6 +86,7 @@
     const s = statsAt(tile, t);
     const bare = bareName(tile.field, memory);
     const rows = tile.full_rows;
+    if (form !== 'sequence' && (Number.isNaN(s.mean) || Number.isNaN(s.mass))) return ['NaN at this time'];
     if (form === 'heat' && tile.kind === 'weight') {
       if (bare === 'usage') {
         const full = fullRows(tile, t);

@@ -34,6 +34,7 @@
     const threshold = S.colour.scaleOf(tile) === 'bit' ? 0.5 : 0;
     let wrong = 0;
     let asked = 0;
+    let lost = 0;
     g.fillStyle = S.colour.token('nan');
     const w = Math.min(6, Math.max(1, cw - 2));
     const h = Math.min(2, rh);
@@ -43,11 +44,16 @@
       if (blank[c] || wanted === null || Number.isNaN(wanted)) continue;
       asked++;
       const said = C.value(tile.codes[i], tile);
-      if (said > threshold === wanted > 0.5 && !Number.isNaN(said)) continue;
+      if (said === null || Number.isNaN(said)) {
+        lost++;
+        continue;
+      }
+      if (said > threshold === wanted > 0.5) continue;
       wrong++;
       const r = Math.floor(i / tile.cols);
       g.fillRect(c * cw + Math.floor((cw - w) / 2), r * rh + Math.floor((rh - h) / 2), w, h);
     }
+    if (lost) return `${lost} of ${asked} bits NaN${wrong ? `, ${wrong} wrong` : ''}`;
     return asked ? `${wrong} of ${asked} bits wrong` : '';
   }
 

@@ -7,6 +7,7 @@
   const K = S.kinds;
   const token = S.colour.token;
   const TICKS = 30; // width of the tick labels to the left of the cells
+  const ABOVE = 16; // room above them for the name of the axis
 
   class Panel {
     constructor(id) {
@@ -41,7 +42,7 @@
       this.foreign = tile.full_cols !== context.times;
       this.cw = Math.max(1, Math.min(64, Math.floor(context.width / tile.cols)));
       const head = tile.head === null || tile.head === undefined ? null : tile.head;
-      this.node.className = `sc-panel sc-${this.form}`;
+      this.node.className = `sc-panel sc-${this.form}${this.first ? ' sc-first' : ''}`;
       put(this.node, 'data-field', tile.field);
       if (head !== null) put(this.node, 'data-head', head);
       put(this.plot, 'data-cell-width', this.cw);
@@ -128,10 +129,11 @@
       const labelled = tile.full_rows > 1 && (this.form === 'heat' || this.form === 'other' || this.form === 'words');
       this.ticks.hidden = !labelled;
       if (!labelled) return;
-      const g = S.draw.fit(this.ticks, TICKS, this.height + 12);
+      const g = S.draw.fit(this.ticks, TICKS, this.height + ABOVE + 6);
+      if (this.first && K.groupOf(tile, this.context.memory) === 'main') S.draw.text(g, (tile.row_axis || '').slice(0, 5), TICKS - 8, 6, { align: 'right' });
       const step = S.draw.niceStep(tile.full_rows, Math.max(2, Math.floor(this.height / 22)));
       for (let row = 0; row < tile.full_rows; row += step) {
-        const y = 6 + C.cellOf(row, tile.full_rows, tile.rows) * rh + rh / 2;
+        const y = ABOVE + C.cellOf(row, tile.full_rows, tile.rows) * rh + rh / 2;
         S.draw.text(g, String(row), TICKS - 8, y + 0.5, { align: 'right' });
         S.draw.line(g, TICKS - 5, Math.round(y) + 0.5, TICKS - 2, Math.round(y) + 0.5, token('line-strong'));
       }

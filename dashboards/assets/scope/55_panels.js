@@ -123,15 +123,18 @@
         panels.set(tile.id, panel);
         watcher.observe(panel.node);
       }
+      const now = K.groupOf(tile, context.memory);
+      const first = group !== null ? now !== group : now === 'more';
+      if (panel.node.classList.toggle('sc-first', first) !== panel.first) panel.dirty = true;
+      panel.first = first;
+      group = now;
       if (panel.tile !== tile || panel.context.width !== context.width || panel.context.titleOf(tile.field) !== panel.titleText) {
         panel.show(tile, context);
       } else {
         panel.context = context;
         panel.state('ready');
+        if (panel.seen) panel.paint();
       }
-      const now = K.groupOf(tile, context.memory);
-      panel.node.classList.toggle('sc-first', group !== null && now !== group);
-      group = now;
       nodes.push(panel.node);
       for (const node of extra.filter((x) => x.after === tile.field)) nodes.push(node);
     }

@@ -32,7 +32,7 @@
   let lastTime = 0;
 
   /**
-   * The tile of a field at time t if it is here; otherwise null, and it is on its way. base: run, rec, item, memory.
+   * The tile of a field at time t if it is here; otherwise null, and it is on its way. base: run, rec, item.
    * `done` is called when something asked for has arrived, `failed` with an error.
    */
   function at(base, field, head, t, times, done, failed) {

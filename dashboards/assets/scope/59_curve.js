@@ -69,11 +69,28 @@
     // A short curve has nothing to smooth.
     const smoothed = last.length > 24;
     stroke(g, xs, smoothed ? smooth(last, reach) : last, sy, token('ink'), 1.6, 1);
-    g.fillStyle = token('nan');
-    low.forEach((v, i) => {
-      if (!Number.isFinite(v) || !Number.isFinite(last[i])) g.fillRect(Math.round(xs[i]) - 1, top, 2, bottom - top);
-    });
+    broken(g, xs, low, last, x1, top, bottom);
     return `${axis.log ? 'log axis' : 'linear axis'}${smoothed ? `, mean of ${2 * reach + 1}` : ''}`;
+  }
+
+  /** Where the curve is no number: a hatched band, named where there is room. */
+  function broken(g, xs, low, last, x1, top, bottom) {
+    let from = -1;
+    for (let i = 0; i <= xs.length; i++) {
+      const bad = i < xs.length && !(Number.isFinite(low[i]) && Number.isFinite(last[i]));
+      if (bad && from < 0) from = i;
+      if (bad || from < 0) continue;
+      const x = Math.round(xs[from]) - 1;
+      const w = Math.max(3, Math.round(i < xs.length ? xs[i] : x1) - x);
+      S.draw.hatch(g, x, top, w, bottom - top, token('nan'));
+      if (w > 60) {
+        g.fillStyle = token('surface');
+        g.fillRect(x + w / 2 - 18, (top + bottom) / 2 - 8, 36, 16);
+        const name = Number.isNaN(last[from]) || Number.isNaN(low[from]) ? 'NaN' : 'Inf';
+        text(g, name, x + w / 2, (top + bottom) / 2 + 0.5, { size: 11, weight: '600', align: 'center', colour: token('nan') });
+      }
+      from = -1;
+    }
   }
 
   function band(g, xs, bottoms, tops, low) {

@@ -99,8 +99,8 @@
     if (change) {
       S.tiles.draw(g, change.tile, xd, TOP, cw, rh);
       const step = (tile.vmax - tile.vmin) / C.LAST;
-      if (change.most < 1.5 * step) {
-        text(g, `no change above ${S.words.short(1.5 * step)}`, xd + w / 2, TOP + h / 2, { align: 'center', size: 11, colour: token('ink2') });
+      if (change.most < 1.5 * step && !change.broken) {
+        text(g, `no change above ${Number((1.5 * step).toPrecision(2))}`, xd + w / 2, TOP + h / 2, { align: 'center', size: 11, colour: token('ink2') });
       }
     } else if (t > 0) {
       text(g, 'loading', xd + w / 2, TOP + h / 2, { align: 'center', size: 11 });
@@ -138,11 +138,13 @@
     if (now.change && now.changeFrom === before) return now.change;
     const codes = new Uint8Array(now.codes.length);
     let most = 0;
+    let broken = false;
     for (let i = 0; i < codes.length; i++) {
       const a = now.codes[i];
       const b = before.codes[i];
       if (a > C.LAST || b > C.LAST) {
         codes[i] = a > C.LAST ? a : b;
+        broken = true;
         continue;
       }
       // A code of difference zero is noise of the two roundings when it is off by one.
@@ -152,7 +154,7 @@
     }
     const tile = { ...now, id: now.id + '-change', codes, bitmap: null, specials: null };
     now.changeFrom = before;
-    return (now.change = { tile, most });
+    return (now.change = { tile, most, broken });
   }
 
   let marksWidth = 37;

@@ -171,7 +171,7 @@
     for (const hop of answer.hops) {
       const mass = S.words.num(hop.mass);
       if (hop.hop > 0 && !(mass >= 0.02)) {
-        ended = el('tr', {}, el('td', {}, String(hop.hop)), el('td', { colspan: 4 }, `chain ends here (mass ${fixed(mass, 3)})`));
+        ended = el('tr', {}, el('td', {}, String(hop.hop)), el('td', { colspan: 4 }, Number.isNaN(mass) ? 'NaN: the chain cannot be followed' : `chain ends here (mass ${fixed(mass, 3)})`));
         break;
       }
       const weight = S.words.num(hop.weight);

@@ -154,11 +154,12 @@
     if (known && (last === null || last === undefined)) first = `Not written up to t = ${t}.`;
     else if (known) {
       const weight = Math.max(...life.write.map((v) => num(v[last])));
-      first = `Last write t = ${last}, weight ${fixed(weight, 2)}.`;
+      first = Number.isNaN(weight) ? `Write weight NaN at t = ${last}.` : `Last write t = ${last}, weight ${fixed(weight, 2)}.`;
     }
     const now = life.read.map((v) => num(v[t]));
     const readers = now.map((v, h) => [v, h]).filter(([v]) => v >= 0.05);
     if (!life.read.length) return first;
+    if (now.some((v) => Number.isNaN(v))) return `${first} Read weights are NaN now.`;
     const second = readers.length
       ? `Read now by ${readers.map(([v, h]) => `head ${h} (${fixed(v, 2)})`).join(' and ')}.`
       : `Not read now (${now.length === 1 ? 'head' : now.length === 2 ? 'both heads' : 'all heads'} below 0.05).`;

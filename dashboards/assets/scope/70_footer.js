@@ -34,14 +34,15 @@
       canvas: el('canvas'),
       time: el('span.note', { id: 'scope-time' }),
       words: el('span.note.sc-words', { id: 'scope-words' }),
+      keys: el('span.note', {}, '·  ', el('kbd', {}, '?'), ' keys'),
     };
     dom.track = el('div.sc-scrub', { id: 'scope-scrub', role: 'slider', tabindex: 0, 'aria-label': 'Time within the sequence' }, dom.canvas);
     dom.track.addEventListener('pointerdown', onDown);
     dom.speed = el('select.sc-select', { 'aria-label': 'Speed', onchange: () => S.store.set({ speed: Number(dom.speed.value) }) });
     for (const n of [1, 2, 4, 8, 16, 30]) dom.speed.append(el('option', { value: n }, `${n} / s`));
     dom.mode = el('select.sc-select', { 'aria-label': 'What play moves', onchange: () => S.store.set({ mode: dom.mode.value }) });
-    for (const [value, name] of [['time', 'time'], ['steps', 'records'], ['all', 'time, records']]) dom.mode.append(el('option', { value }, name));
-    dom.foot = el('footer.sc-foot', { 'aria-label': 'Playback' }, dom.play, dom.prev, dom.next, dom.track, dom.time, dom.mode, dom.speed, el('span.spring'), dom.words);
+    for (const [value, name] of [['time', 'time'], ['steps', 'records'], ['all', 'both']]) dom.mode.append(el('option', { value }, name));
+    dom.foot = el('footer.sc-foot', { 'aria-label': 'Playback' }, dom.play, dom.prev, dom.next, dom.track, dom.time, dom.mode, dom.speed, el('span.spring'), dom.words, dom.keys);
     return dom.foot;
   }
 
@@ -95,18 +96,14 @@
     if (S.feed.dropped) parts.push(`${S.words.plural(S.feed.dropped, 'record')} dropped`);
     if (S.status.isStale()) parts.push(S.status.words());
     const all = parts.join('  ·  ');
-    if (dom.words.saidText !== all) {
-      dom.words.saidText = all;
-      dom.words.replaceChildren(all ? all + '  ·  ' : '', el('kbd', {}, '?'), ' keys');
-      dom.words.title = all;
-    }
+    say(dom.words, all);
+    put(dom.words, 'title', all);
   }
 
   function derivedWords(names, error) {
-    const known = { memory: 'memory', link_matrix: 'links', usage: 'usage', precedence_weights: 'precedence' };
+    const known = { memory: 'memory', link_matrix: 'links' };
     const list = Object.keys(known).filter((name) => names.includes(name)).map((name) => known[name]);
-    const some = list.length ? list : [S.words.plural(names.length, 'field')];
-    const last = some.length > 1 ? `${some.slice(0, -1).join(', ')} and ${some[some.length - 1]}` : some[0];
+    const last = list.length ? list.join(' and ') : S.words.plural(names.length, 'field');
     const off = S.words.num(error);
     return `${last} derived from generators${off !== null && off > 1e-5 ? `, off by ${S.words.short(off)}` : ''}`;
   }
