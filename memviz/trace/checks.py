@@ -18,8 +18,21 @@ _INT64 = range(-(2**63), 2**63)
 _BOUNDARY = (INITIAL_PREFIX, FINAL_PREFIX)
 
 
-def check_record(data: RecordData, memories: Mapping[str, MemorySchema]) -> None:
-    """Check one record against the declared memories.
+def check_numbers(data: RecordData) -> None:
+    """Check step, forward and batch of one record.
+
+    Raises:
+        SchemaError: they are no whole numbers, or too large.
+    """
+    for name, value in (("step", data.step), ("forward", data.forward)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or int(value) not in _INT64:
+            raise SchemaError(f"a {name} is a whole number of 64 bits; got {value!r:.80}")
+    if not all(isinstance(item, int | np.integer) for item in data.batch):
+        raise SchemaError(f"batch lists the positions of the recorded items; got {data.batch!r:.80}")
+
+
+def check_fields(data: RecordData, memories: Mapping[str, MemorySchema]) -> None:
+    """Check the fields of one record against the declared memories.
 
     Every field must be declared; an array must have one axis per declared axis and the declared dtype; all fields of a
     memory must agree on the length of every axis. Only an initial or final state may have length 1 where the others
@@ -28,12 +41,6 @@ def check_record(data: RecordData, memories: Mapping[str, MemorySchema]) -> None
     Raises:
         SchemaError: what was expected, what came, and what to do.
     """
-    if isinstance(data.step, bool) or int(data.step) != data.step or int(data.step) not in _INT64:
-        raise SchemaError(f"a step is a whole number of 64 bits; got {data.step!r}")
-    if int(data.forward) != data.forward or int(data.forward) not in _INT64:
-        raise SchemaError(f"a forward is a whole number of 64 bits; got {data.forward!r}")
-    if not all(isinstance(item, int | np.integer) for item in data.batch):
-        raise SchemaError(f"batch lists the positions of the recorded items; got {data.batch!r:.80}")
     lengths: dict[tuple[str, str], tuple[int, str]] = {}
     for name, array in data.fields.items():
         field = declared(name, memories)

@@ -20,7 +20,7 @@ def encode_header(header: TraceHeader) -> bytes:
     Raises:
         SchemaError: an attribute cannot be written as JSON, or the header is too large.
     """
-    data = json.dumps(plain(header.to_json()), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    data = json.dumps(plain(header.to_json()), indent=1, allow_nan=False).encode() + b"\n"
     if len(data) > caps.MAX_TRACE_JSON:
         raise SchemaError(f"trace.json would take {len(data)} bytes; at most {caps.MAX_TRACE_JSON} are allowed")
     return data

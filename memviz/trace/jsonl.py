@@ -52,15 +52,17 @@ def plain(value: Any) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """Strict, compact JSON in UTF-8.
+    """Strict, compact JSON in ASCII.
 
     Raises:
         SchemaError: see plain.
     """
     try:
-        text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode()
-    except (RecursionError, UnicodeEncodeError) as error:
+        # ASCII only: no reader splits such a line in two, whatever it takes for the end of a line.
+        return json.dumps(plain(value), allow_nan=False, separators=(",", ":")).encode()
+    except (RecursionError, ValueError) as error:
+        if isinstance(error, SchemaError):
+            raise
         raise SchemaError(f"cannot be written as JSON: {error}") from None
 
 

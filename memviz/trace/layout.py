@@ -33,7 +33,7 @@ _PREFIXES = (INITIAL_PREFIX, FINAL_PREFIX, GRADIENT_PREFIX)
 _LIVE_NAME = re.compile(r"r(\d{8,15})\.safetensors")
 _SEGMENT_NAME = re.compile(r"r(\d{8,15})-r(\d{8,15})")
 _RANK_NAME = re.compile(r"rank-(\d{5,9})")
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
 
 
 def live_name(record: int) -> str:
@@ -159,5 +159,5 @@ def _check_field(memory: str, field: FieldSchema) -> None:
 def _check_part(part: str, who: str) -> None:
     if not part or not part.strip(".") or part != part.strip() or len(part) > MAX_NAME:
         raise SchemaError(f"{who}: {part!r} cannot be a name; expected 1 to {MAX_NAME} characters, not only dots")
-    if part.startswith("__") or part == "zarr.json" or _FORBIDDEN.search(part):
+    if part.startswith("__") or part == "zarr.json" or not part.isprintable() or _FORBIDDEN.search(part):
         raise SchemaError(f"{who}: {part!r} cannot be a name; it may not start with '__' or hold any of / \\ : * ? < >")

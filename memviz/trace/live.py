@@ -15,7 +15,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -80,35 +80,66 @@ class LiveRecord:
         return parse_json(self.labels_json, f"{self.path} labels")
 
 
-def encode_record(data: RecordData) -> tuple[list[bytes | memoryview], int]:
-    """The bytes of a live file, in pieces, and their number.
+Signature: TypeAlias = tuple[tuple[str, np.dtype, tuple[int, ...]], ...]
+"""Names, dtypes and shapes of the fields of a record: records with the same one have the same header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the live files of all records with one signature share.
+
+    `order` is the order of the arrays in the file, `entries` their part of the JSON header, `nbytes` their size.
+    """
+
+    order: tuple[str, ...]
+    entries: str
+    nbytes: int
+
+
+def signature_of(fields: Mapping[str, np.ndarray]) -> Signature:
+    """The signature of the fields of a record; something that is no array fails with AttributeError."""
+    return tuple((name, array.dtype, array.shape) for name, array in fields.items())
+
+
+def frame_of(fields: Mapping[str, np.ndarray]) -> Frame:
+    """The frame for these fields.
+
+    Raises:
+        SchemaError: a dtype cannot be stored.
+    """
+    # Largest items first keeps every array aligned to its item size, as the library does.
+    order = sorted(fields, key=lambda name: (-fields[name].dtype.itemsize, name))
+    entries: dict[str, Any] = {}
+    end = 0
+    for name in order:
+        array = fields[name]
+        start, end = end, end + array.nbytes
+        code = dtypes.SAFETENSORS[dtypes.dtype_name(array)]
+        entries[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [start, end]}
+    text = json.dumps(entries, separators=(",", ":"))
+    return Frame(tuple(order), text[1:-1], end)
+
+
+def encode_record(data: RecordData, frame: Frame | None = None) -> tuple[list[bytes | memoryview], int]:
+    """The bytes of a live file, in pieces, and their number; `frame` is made when it is not given.
 
     Raises:
         SchemaError: the labels cannot be written as JSON, or a dtype cannot be stored.
     """
-    arrays = [(name, array, dtypes.dtype_name(array)) for name, array in data.fields.items()]
-    # Largest items first keeps every array aligned to its item size, as the library does.
-    arrays.sort(key=lambda entry: (-entry[1].dtype.itemsize, entry[0]))
-    header: dict[str, Any] = {
-        "__metadata__": {
-            "memviz_format": str(FORMAT_VERSION),
-            "step": str(int(data.step)),
-            "forward": str(int(data.forward)),
-            "wall": repr(float(data.wall)),
-            "batch": encode(data.batch).decode(),
-            "labels": encode(data.labels).decode(),
-        }
+    frame = frame or frame_of(data.fields)
+    metadata = {
+        "memviz_format": str(FORMAT_VERSION),
+        "step": str(int(data.step)),
+        "forward": str(int(data.forward)),
+        "wall": repr(float(data.wall)),
+        "batch": json.dumps([int(item) for item in data.batch], separators=(",", ":")),
+        "labels": encode(data.labels).decode() if data.labels else "{}",
     }
-    pieces: list[bytes | memoryview] = []
-    offset = 0
-    for name, array, dtype in arrays:
-        end = offset + array.nbytes
-        header[name] = {"dtype": dtypes.SAFETENSORS[dtype], "shape": list(array.shape), "data_offsets": [offset, end]}
-        pieces.append(dtypes.as_bytes(array))
-        offset = end
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    opening = '{"__metadata__":' + json.dumps(metadata, separators=(",", ":"))
+    text = (f"{opening},{frame.entries}}}" if frame.entries else f"{opening}}}").encode()
     text += b" " * (-len(text) % _ALIGN)
-    return [struct.pack("<Q", len(text)), text, *pieces], 8 + len(text) + offset
+    pieces = [struct.pack("<Q", len(text)), text, *(dtypes.as_bytes(data.fields[name]) for name in frame.order)]
+    return pieces, 8 + len(text) + frame.nbytes
 
 
 def write_live(folder: Path, record: int, pieces: list[bytes | memoryview]) -> int:

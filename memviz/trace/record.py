@@ -197,7 +197,8 @@ class Record:
             return tuple(known[axis] for axis in axes)
         from memviz.analysis.replay import derive
 
-        return derive(self, memory, bare_name(full)).shape
+        derived: np.ndarray = derive(self, memory, bare_name(full))
+        return derived.shape
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.read(name)

@@ -13,15 +13,17 @@ from types import TracebackType
 from memviz._version import __version__
 from memviz.errors import SchemaError, TraceClosed, TraceFull, TraceLocked
 from memviz.trace import layout, sealing
-from memviz.trace.checks import check_record, merge_memory
+from memviz.trace.checks import check_fields, check_numbers, merge_memory
 from memviz.trace.files import listing, tree_bytes, write_atomic
 from memviz.trace.header import encode_header, read_header
 from memviz.trace.jsonl import LineWriter
-from memviz.trace.live import encode_record, write_live
+from memviz.trace.live import Frame, Signature, encode_record, frame_of, signature_of, write_live
 from memviz.trace.lock import WriterLock
 from memviz.trace.schema import Event, Json, MemorySchema, RecordData, TraceHeader
 
 _MAX_COPIES = 10_000
+_MAX_FRAMES = 256
+"""Kinds of records that are remembered as checked; ragged time makes many."""
 
 
 class TraceWriter:
@@ -43,6 +45,7 @@ class TraceWriter:
         self._closed = False
         self._unsealed = 0
         self._unsynced: list[int] = []
+        self._frames: dict[Signature, Frame] = {}
         self._scalars = LineWriter(path / layout.SCALARS)
         self._events = LineWriter(path / layout.EVENTS)
         self.nbytes = tree_bytes(path)
@@ -149,6 +152,7 @@ class TraceWriter:
         before = (self.path / layout.TRACE_JSON).stat().st_size
         self.nbytes += write_atomic(self.path / layout.TRACE_JSON, [encode_header(header)]) - before
         self.header = header
+        self._frames.clear()
 
     def append(self, data: RecordData) -> int:
         """Commit one record; returns its id, one more than that of the record before.
@@ -159,8 +163,8 @@ class TraceWriter:
             OSError: the disk refused; the partial file was removed.
         """
         self._check_open()
-        check_record(data, self.header.memories)
-        pieces, size = encode_record(data)
+        check_numbers(data)
+        pieces, size = encode_record(data, self._frame(data))
         if self.nbytes + size > self.limit:
             raise TraceFull(
                 f"{self.path} takes {self.nbytes} bytes; a record of {size} would exceed its limit of {self.limit}. "
@@ -174,6 +178,20 @@ class TraceWriter:
         if self._unsealed >= self.seal_every:
             self._seal_quietly()
         return record
+
+    def _frame(self, data: RecordData) -> Frame:
+        """The checked frame of a record; most records look like one before, and are not checked again."""
+        try:
+            signature = signature_of(data.fields)
+            frame = self._frames.get(signature)
+        except (AttributeError, TypeError):
+            signature, frame = (), None
+        if frame is None:
+            check_fields(data, self.header.memories)
+            if len(self._frames) >= _MAX_FRAMES:
+                self._frames.clear()
+            frame = self._frames[signature] = frame_of(data.fields)
+        return frame
 
     def log(self, step: int, scalars: Mapping[str, float], wall: float | None = None) -> None:
         """Append one line of scalars, e.g. `writer.log(100, {"loss": 0.1})`. `wall` is now when not given.
