@@ -97,8 +97,10 @@ def blueprint(source: Source) -> Blueprint:
         def build(values: Values, params: Params) -> bytes:
             columns, rows = params.whole("px", 672, low=1, high=4096), params.whole("py", 320, low=1, high=4096)
             memory, item = _memory(values, params), _item(values, params)
+            log = _log(params)
             params.done()
-            return frame(values, memory, item, columns, rows, {"index": index, "step": values.record.step})
+            about = {"index": index, "step": values.record.step}
+            return frame(values, memory, item, columns, rows, about, log=log)
 
         return on_record(run, index, build)
 
@@ -205,6 +207,13 @@ def _memory(values: Values, params: Params) -> str:
     if name not in known:
         raise ApiError(404, f"there is no memory {name!r}", f"one of: {', '.join(known)}", "change memory")
     return name
+
+
+def _log(params: Params) -> bool:
+    scale = params.text("scale", "linear")
+    if scale not in ("linear", "log"):
+        raise ApiError(400, f"there is no scale {scale!r:.40}", "linear or log", "change scale")
+    return scale == "log"
 
 
 def _item(values: Values, params: Params) -> int:

@@ -10,7 +10,19 @@ import numpy as np
 
 from memviz.dashboards.downsample import Starts, edges, pool_at
 from memviz.dashboards.fieldview import FieldView, Values, pictures, spans, views
-from memviz.dashboards.tiles import UNIT_KINDS, Array, Tile, encode, envelope, extent, scale_of, statistics, tile
+from memviz.dashboards.tiles import (
+    LOG_FLOOR,
+    UNIT_KINDS,
+    Array,
+    Tile,
+    encode,
+    envelope,
+    extent,
+    on_log_scale,
+    scale_of,
+    statistics,
+    tile,
+)
 from memviz.errors import FieldError, MemvizError
 from memviz.fields import CATALOGUE, MODEL, bare_name
 
@@ -26,7 +38,9 @@ def order_of(field: FieldView) -> tuple[int, str]:
     return _ORDER.get(name, len(_ORDER)), name
 
 
-def frame(values: Values, memory: str, item: int, cols: int, rows: int, about: Mapping[str, Any]) -> bytes:
+def frame(
+    values: Values, memory: str, item: int, cols: int, rows: int, about: Mapping[str, Any], *, log: bool = False
+) -> bytes:
     """All panels of one record: the fields of `memory` over time, and the model's input, target and output.
 
     Args:
@@ -36,6 +50,7 @@ def frame(values: Values, memory: str, item: int, cols: int, rows: int, about: M
         cols: largest number of columns of a tile.
         rows: largest number of rows of a tile.
         about: further members for the header.
+        log: encode weights on a log scale.
 
     Returns:
         An envelope (tiles.envelope) whose header has `times`, the length of the memory's sequence, and `missing`, the
@@ -49,14 +64,14 @@ def frame(values: Values, memory: str, item: int, cols: int, rows: int, about: M
             if not field.over_time:
                 continue
             try:
-                tiles += field_tiles(values, field, item, cols, rows)
+                tiles += field_tiles(values, field, item, cols, rows, log=log)
             except (MemvizError, OSError, MemoryError) as error:
                 missing.append({"field": field.name, "reason": str(error) or type(error).__name__})
     times = values.record.lengths.get(memory, 0)
     return envelope({**about, "item": item, "memory": memory, "times": times, "missing": missing}, tiles)
 
 
-def field_tiles(values: Values, field: FieldView, item: int, cols: int, rows: int) -> list[Tile]:
+def field_tiles(values: Values, field: FieldView, item: int, cols: int, rows: int, *, log: bool = False) -> list[Tile]:
     """One tile per head of a field over time, all on one scale.
 
     Raises:
@@ -75,6 +90,8 @@ def field_tiles(values: Values, field: FieldView, item: int, cols: int, rows: in
     # The extremes of a field survive pooling, so its scale can be taken from what is sent.
     pooled = {head: strip.pooled for head, strip in strips.items()}
     scale = scale_of(field.kind, np.stack(list(pooled.values())))
+    # Pooling by the maximum and a rising scale commute.
+    log = log and field.kind == "weight"
     tiles = []
     for head, strip in strips.items():
         meta = {
@@ -90,7 +107,10 @@ def field_tiles(values: Values, field: FieldView, item: int, cols: int, rows: in
             "high": strip.high if math.isfinite(strip.high) else None,
             "stats": strip.stats,
         }
-        tiles.append(Tile(meta, encode(pooled[head], *scale)))
+        if log:
+            tiles.append(Tile({**meta, "scale": "log", "floor": LOG_FLOOR}, encode(on_log_scale(pooled[head]), *scale)))
+        else:
+            tiles.append(Tile(meta, encode(pooled[head], *scale)))
     return tiles
 
 

@@ -28,6 +28,9 @@ MAGIC = b"MVF1"
 LEVELS = 248
 """Highest code that stands for a number; even, so that code 124 is exactly the middle of a signed scale."""
 
+LOG_FLOOR = 1e-6
+"""Lowest weight that a log scale tells from none; it is stated on the page."""
+
 UNIT_KINDS = ("weight", "gate", "mode")
 """Kinds drawn on the fixed scale 0..1."""
 
@@ -109,6 +112,21 @@ def encode(values: Array, vmin: float, vmax: float) -> NDArray[np.uint8]:
         codes = np.where(np.isposinf(values), float(Code.POSITIVE_INFINITY), codes)
         codes = np.where(np.isneginf(values), float(Code.NEGATIVE_INFINITY), codes)
     return codes.astype(np.uint8)
+
+
+def on_log_scale(weights: Array) -> Array:
+    """Weights as shares of a log scale: 0 at LOG_FLOOR and below it, 1 at a weight of 1.
+
+    Args:
+        weights: any shape; a value below -LOG_FLOOR stays negative, NaN and infinities stay what they are.
+
+    Returns:
+        Float64 of the same shape, to be encoded from 0 to 1.
+    """
+    exact = weights.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        share = 1.0 - np.log10(np.maximum(exact, LOG_FLOOR)) / np.log10(LOG_FLOOR)
+        return np.where(exact < -LOG_FLOOR, np.where(np.isneginf(exact), exact, -1.0), share)
 
 
 def statistics(values: Array, kind: str) -> dict[str, list[Any]]:
