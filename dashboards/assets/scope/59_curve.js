@@ -28,11 +28,15 @@
     const min = Math.min(...finite);
     const max = Math.max(...finite);
     if (min > 0) {
-      const b = Math.ceil(Math.log10(max) - 1e-9);
-      const a = Math.max(b - 12, Math.min(b - 1, Math.floor(Math.log10(min) + 1e-9)));
-      const every = Math.ceil((b - a) / 4);
+      // Whole decades, except that a value just past one does not open another.
+      const top = Math.log10(max);
+      const foot = Math.log10(min);
+      const b = top - Math.floor(top) < 0.25 ? top + 0.02 : Math.ceil(top);
+      let a = Math.ceil(foot) - foot < 0.25 ? foot - 0.02 : Math.floor(foot);
+      a = Math.max(b - 12, Math.min(a, b - 1));
+      const every = Math.max(1, Math.ceil((b - a) / 4));
       const ticks = [];
-      for (let e = b; e >= a; e -= every) ticks.push(Math.pow(10, e));
+      for (let e = Math.floor(b); e >= a; e -= every) ticks.push(Math.pow(10, e));
       return { log: true, a, b, ticks };
     }
     const span = max - min || Math.abs(max) || 1;

@@ -5,7 +5,7 @@
   const { el, say, put, text } = S.draw;
   const C = S.codes;
   const token = S.colour.token;
-  const SIDE = 184; // room for one matrix
+  const WIDTH = 494;
   const TOP = 22;
   const LEFT = 32;
 
@@ -73,14 +73,17 @@
 
   function paint(tile, before, t, frame, rows, cols, base) {
     const sent = tile || { rows: Math.min(rows, 220), cols: Math.min(cols, 220) };
-    // Both matrices share one cell size; whole pixels, at most 11 as drawn in the plan of the page.
-    const cw = Math.max(1, Math.min(11, Math.floor(SIDE / sent.cols)));
-    const rh = Math.max(1, Math.min(11, Math.floor(SIDE / sent.rows)));
+    const heads = headsOf(frame);
+    marksWidth = Math.max(11, heads.length * 13 - 2);
+    // Both matrices share one cell size, in whole pixels, and leave room for the marks and the norms.
+    const side = Math.min(184, Math.floor((WIDTH - 8 - 2 * LEFT - marksWidth - 32) / 2));
+    const cw = Math.max(1, Math.min(11, Math.floor(side / sent.cols)));
+    const rh = Math.max(1, Math.min(11, Math.floor(184 / sent.rows)));
     const w = sent.cols * cw;
     const h = sent.rows * rh;
     const xd = LEFT + Math.max(w, 104) + 20;
-    const xw = xd + Math.max(w, 118) + 14;
-    const g = S.draw.fit(dom.canvas, 494, TOP + Math.max(h, 60) + 26);
+    const xw = xd + Math.max(w, 118) + 12;
+    const g = S.draw.fit(dom.canvas, WIDTH, TOP + Math.max(h, 60) + 26);
     text(g, `M at t = ${t}`, LEFT, 9, { size: 11, weight: '600', colour: token('ink') });
     text(g, t ? `change since t = ${t - 1}` : 'change: none before t = 0', xd, 9, { size: 11, weight: '600', colour: token('ink') });
     for (const x of [LEFT, xd]) {
@@ -100,12 +103,13 @@
       S.tiles.draw(g, change.tile, xd, TOP, cw, rh);
       const step = (tile.vmax - tile.vmin) / C.LAST;
       if (change.most < 1.5 * step && !change.broken) {
-        text(g, `no change above ${Number((1.5 * step).toPrecision(2))}`, xd + w / 2, TOP + h / 2, { align: 'center', size: 11, colour: token('ink2') });
+        const low = Math.abs(C.cellOf(S.store.state.slot, rows, tile.rows) * rh - h / 2) < 16;
+        text(g, `no change above ${Number((1.5 * step).toPrecision(2))}`, xd + Math.max(w, 118) / 2, TOP + h * (low ? 0.25 : 0.5), { align: 'center', size: 11, colour: token('ink2') });
       }
     } else if (t > 0) {
       text(g, 'loading', xd + w / 2, TOP + h / 2, { align: 'center', size: 11 });
     }
-    weights(g, frame, tile, t, xw, rh, rows);
+    weights(g, heads, tile, t, xw, rh);
     norms(g, tile, xw, rh, cols);
     const s = S.store.state;
     if (s.slot < rows) {
@@ -158,13 +162,17 @@
   }
 
   let marksWidth = 37;
-  /** Who writes and reads each row at this time: one column per head, marked by its shape. */
-  function weights(g, frame, tile, t, xw, rh, rows) {
+
+  /** Tiles of the heads that write and read, at most four. */
+  function headsOf(frame) {
     const heads = frame.tiles.filter((x) => ['write_weights', 'read_weights'].includes(S.kinds.bareName(x.field, frame.memory)) && x.row_axis === 'slot');
     heads.sort((a, b) => (a.field === b.field ? a.head - b.head : a.field.includes('write') ? -1 : 1));
-    const shown = heads.slice(0, 4);
-    marksWidth = Math.max(11, shown.length * 13 - 2);
-    shown.forEach((head, k) => {
+    return heads.slice(0, 4);
+  }
+
+  /** Who writes and reads each row at this time: one column per head, marked by its shape. */
+  function weights(g, heads, tile, t, xw, rh) {
+    heads.forEach((head, k) => {
       const x = xw + k * 13;
       const mark = S.draw.marker(head.field.endsWith('write_weights') ? 'write' : 'read', head.head || 0);
       S.draw.drawMarker(g, mark, x + 5.5, TOP - 8, 5);
@@ -192,7 +200,7 @@
     g.fillStyle = token('line-strong');
     lengths.forEach((n, r) => {
       const height = Math.max(1, Math.min(5, rh - 1));
-      if (Number.isFinite(n)) g.fillRect(x, TOP + r * rh + Math.floor((rh - height) / 2), Math.min(1, n / scale) * (486 - x), height);
+      if (Number.isFinite(n)) g.fillRect(x, TOP + r * rh + Math.floor((rh - height) / 2), Math.min(1, n / scale) * (WIDTH - 8 - x), height);
     });
   }
 

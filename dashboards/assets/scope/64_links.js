@@ -45,14 +45,13 @@
   /** Time of the last write of each slot up to t (-1: never), from the tiles; null when they were pooled. */
   function lastWrites(frame, t) {
     const heads = frame.tiles.filter((tile) => tile.field === `${frame.memory}/write_weights`);
-    if (!heads.length || heads.some((h) => h.rows !== h.full_rows || h.cols !== h.full_cols || h.scale === 'log')) return null;
-    const threshold = WRITTEN * C.LAST;
+    if (!heads.length || heads.some((h) => h.rows !== h.full_rows || h.cols !== h.full_cols)) return null;
     const last = new Int32Array(heads[0].rows).fill(-1);
     for (const head of heads) {
       for (let r = 0; r < head.rows; r++) {
         for (let c = t; c > last[r]; c--) {
           const code = head.codes[r * head.cols + c];
-          if ((code <= C.LAST && code > threshold) || code === C.ABOVE) {
+          if (C.value(code, head) > WRITTEN) {
             last[r] = c;
             break;
           }
@@ -129,7 +128,7 @@
       text(g, String(slot), LEFT - 5, TOP + a * c + c / 2, { align: 'right' });
       text(g, String(slot), LEFT + a * c + c / 2, TOP - 6, { align: 'center' });
     }
-    text(g, 'to', LEFT - 5, TOP - 7, { align: 'right' });
+    text(g, 'to', LEFT - 12, TOP - 9, { align: 'right' });
     text(g, 'from slot', LEFT + side / 2, TOP + side + 9, { align: 'center' });
     const slot = S.store.state.slot;
     const a = slot >= slots ? -1 : order ? order.indexOf(slot) : C.cellOf(slot, slots, n);
