@@ -152,7 +152,7 @@ def run_demo(
         package: train this package's class instead of memviz's own: "dnc".
         steps: give up after so many steps; the demo's own limit by default.
         seed: of the model and of the data.
-        out: folder of the trace; `runs/NAME` or `runs/NAME-PACKAGE` by default.
+        out: folder of the trace; `runs/NAME` by default.
         every: record every so many steps.
         device: torch device.
         serve: start the dashboard, and keep it up after training.
@@ -174,7 +174,6 @@ def run_demo(
     torch.manual_seed(seed)
     model = make_model(demo, task, package).to(device)
     steps = steps or demo.steps
-    default = f"runs/{name}-{package}" if package else f"runs/{name}"
 
     with ExitStack() as stack:
         display = stack.enter_context(Display(demo, package, steps))
@@ -189,7 +188,7 @@ def run_demo(
                 demo,
                 model,
                 task,
-                Path(out or default),
+                Path(out or f"runs/{name}"),
                 steps=steps,
                 every=every or demo.every,
                 seed=seed,

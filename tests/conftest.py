@@ -6,6 +6,11 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on who else uses the machine.
+settings.register_profile("memviz", deadline=None)
+settings.load_profile("memviz")
 
 ALLOWED_SKIPS = ("needs a CUDA device", "needs root to mount a tmpfs", "needs the bAbI archive")
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 DELTA = 1e-6
-"""Keeps the cosine of an empty row and the logarithm of an unused slot finite, as in deepmind/dnc."""
+"""Keeps the logarithm of an unused slot finite, as in deepmind/dnc."""
 
 
 def oneplus(x: Tensor) -> Tensor:
@@ -31,25 +31,6 @@ def complement_product(a: Tensor, b: Tensor) -> Tensor:
     """
     one = a.new_ones(())
     return functools.reduce(torch.mul, torch.addcmul(one, a, b, value=-1).unbind(1))
-
-
-def content_weights(memory: Tensor, keys: Tensor, strengths: Tensor, delta: float = DELTA) -> Tensor:
-    """Look up by likeness: C(M, k, β)[i] = softmax_i(β D(k, M[i])), D the cosine.
-
-    Args:
-        memory: [batch, slot, word].
-        keys: [batch, head, word].
-        strengths: [batch, head], β >= 1.
-        delta: added to the product of norms.
-
-    Returns:
-        [batch, head, slot], summing to 1 over slots.
-    """
-    dots = torch.bmm(keys, memory.mT)
-    key_norms = torch.linalg.vector_norm(keys, dim=-1)
-    row_norms = torch.linalg.vector_norm(memory, dim=-1)
-    norms = torch.addcmul(dots.new_full((), delta), key_norms.unsqueeze(2), row_norms.unsqueeze(1))
-    return torch.softmax(strengths.unsqueeze(2) * (dots / norms), dim=-1)
 
 
 def update_usage(usage: Tensor, write_weights: Tensor, read_weights: Tensor, free_gates: Tensor) -> Tensor:

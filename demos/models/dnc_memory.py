@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 import memviz
-from memviz.demos.models import addressing
+from memviz.demos.models import addressing, lookup
 from memviz.demos.models.links import follow_links
+from memviz.demos.models.lookup import content_weights
 
 
 class MemoryState(NamedTuple):
@@ -82,7 +83,7 @@ class DNCMemory(nn.Module):
         self.initial_value = initial_value
         self.memviz_attributes = {
             "allocation_delta": addressing.DELTA,
-            "cosine_delta": addressing.DELTA,
+            "cosine_delta": lookup.DELTA,
             "write_heads": write_heads,
         }
         # Grouped by the function that bounds them, so that each function runs once.
@@ -158,7 +159,7 @@ class DNCMemory(nn.Module):
 
         usage = addressing.update_usage(state.usage, state.write_weights, state.read_weights, x.free_gates)
         allocation = addressing.allocate_per_head(usage, x.write_gate * x.allocation_gate)
-        written_content = addressing.content_weights(state.memory, x.write_keys, x.write_strengths)
+        written_content = content_weights(state.memory, x.write_keys, x.write_strengths)
         # w^w = g^w (g^a a + (1 - g^a) c^w)
         address = torch.lerp(written_content, allocation, x.allocation_gate.unsqueeze(2))
         write_weights = x.write_gate.unsqueeze(2) * address
@@ -169,7 +170,7 @@ class DNCMemory(nn.Module):
         )
         precedence = addressing.update_precedence(state.precedence_weights, write_weights)
 
-        read_content = addressing.content_weights(memory, x.read_keys, x.read_strengths)
+        read_content = content_weights(memory, x.read_keys, x.read_strengths)
         # w^r = π_1 b + π_2 c^r + π_3 f
         ways = torch.cat((backward, read_content.unsqueeze(2), forward), dim=2)
         read_weights = torch.matmul(x.read_modes.unsqueeze(2), ways).squeeze(2)

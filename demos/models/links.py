@@ -56,12 +56,13 @@ class _Links(torch.autograd.Function):
         decayed = grad * link
         grad_write -= decayed.sum(dim=2)
         grad_write -= decayed.sum(dim=1)
-        return grad.mul_(_kept(write_weights)), grad_precedence, grad_write, grad_read
+        # A new matrix of this size costs more than a pass over an old one.
+        return grad.mul_(_kept(write_weights, out=decayed)), grad_precedence, grad_write, grad_read
 
 
-def _kept(write_weights: Tensor) -> Tensor:
-    """1 - w[i] - w[j] as [pair, to, from], a new tensor."""
-    return (1 - write_weights).unsqueeze(2) - write_weights.unsqueeze(1)
+def _kept(write_weights: Tensor, out: Tensor | None = None) -> Tensor:
+    """1 - w[i] - w[j] as [pair, to, from], in `out` or in a new tensor."""
+    return torch.sub((1 - write_weights).unsqueeze(2), write_weights.unsqueeze(1), out=out)
 
 
 def follow_links(
