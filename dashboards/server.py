@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import urlencode
 
-from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
+from waitress import wasyncore
+from waitress.server import BaseWSGIServer, create_server
 
 from memviz.dashboards.app import create_app
 from memviz.dashboards.guard import make_guard
@@ -27,9 +26,8 @@ PORTS_TRIED = 20
 """Ports above the wanted one that are looked at to suggest a free one."""
 
 
-@dataclass(slots=True)
 class ServerHandle:
-    """A running server; also a context manager that closes it.
+    """A server that listens; also a context manager that closes it.
 
     Attributes:
         url: the address to open, with the token when one is needed and the place to start.
@@ -38,12 +36,15 @@ class ServerHandle:
         source: the traces it serves.
     """
 
-    url: str
-    host: str
-    port: int
-    source: Source
-    _server: BaseWSGIServer | MultiSocketServer
-    _thread: threading.Thread | None = field(default=None)
+    def __init__(self, url: str, host: str, port: int, source: Source, server: BaseWSGIServer) -> None:
+        self.url = url
+        self.host = host
+        self.port = port
+        self.source = source
+        self._server = server
+        self._stop = threading.Event()
+        self._down = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> ServerHandle:
         return self
@@ -53,13 +54,32 @@ class ServerHandle:
 
     def run(self) -> None:
         """Serve in this thread until `close`, or until KeyboardInterrupt, which is let through."""
-        self._server.run()
+        try:
+            # Waitress' own loop ends only with an interrupt, and leaves connections open that are kept alive.
+            while not self._stop.is_set():
+                wasyncore.loop(timeout=1.0, use_poll=True, map=self._server._map, count=1)
+        finally:
+            self._stop.set()
+            self._shut()
+
+    def run_in_background(self) -> None:
+        """Serve in a thread of its own until `close`."""
+        self._thread = threading.Thread(target=self.run, name="memviz-server", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Stop answering and free the port."""
-        self._server.close()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        """Finish the requests at hand, close all connections and free the port; safe to call twice."""
+        self._stop.set()
+        if self._thread is None:
+            self._shut()
+        elif self._thread.is_alive():
+            self._server.pull_trigger()
+            self._thread.join(timeout=10)
+
+    def _shut(self) -> None:
+        with self._down:
+            self._server.task_dispatcher.shutdown()
+            wasyncore.close_all(self._server._map, ignore_all=True)
 
 
 def start_server(
@@ -72,7 +92,7 @@ def start_server(
     start: str | None = None,
     background: bool = True,
 ) -> ServerHandle:
-    """Start a server, in a background thread unless told otherwise; see `serve` for the arguments.
+    """Start a server in a background thread, unless told otherwise.
 
     Args:
         paths: traces or directories of traces.
@@ -96,8 +116,7 @@ def start_server(
     )
     handle = ServerHandle(_url(host, bound, guard.token, start), host, bound, source, server)
     if background:
-        handle._thread = threading.Thread(target=_run_quietly, args=(server,), name="memviz-server", daemon=True)
-        handle._thread.start()
+        handle.run_in_background()
     return handle
 
 
@@ -192,11 +211,3 @@ def _url(host: str, port: int, token: str | None, start: str | None) -> str:
         name = f"[{name}]"
     query = f"?{urlencode({'token': token})}" if token else ""
     return f"http://{name}:{port}/{query}{start or ''}"
-
-
-def _run_quietly(server: BaseWSGIServer | MultiSocketServer) -> None:
-    try:
-        server.run()
-    except OSError:
-        # `close` takes the socket away from under the loop.
-        logging.getLogger(__name__).debug("the server loop ended", exc_info=True)

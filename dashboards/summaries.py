@@ -122,9 +122,13 @@ def details(run: str, trace: Trace) -> dict[str, Any]:
 def failed(run: Found, error: Exception) -> dict[str, Any]:
     """The row of a run that cannot be opened: what is wrong in a word and in a sentence, and what to do."""
     label, remedy = next(
-        ((label, remedy) for kind, label, remedy in _REMEDIES if isinstance(error, kind)),
-        ("unreadable", "Look at the files of the trace; `memviz inspect` shows what it can."),
+        ((label, remedy) for kind, label, remedy in _LABELS if isinstance(error, kind)),
+        ("unreadable", "`memviz inspect` shows what can be read."),
     )
+    # Errors of memviz end with what to do; the place of the trace is said by the row already.
+    reason, _, advice = str(error).replace(f"{run.path.absolute()}{os.sep}", "").rpartition(". ")
+    if not reason or isinstance(error, TraceNotFound):
+        reason, advice = advice or type(error).__name__, remedy
     try:
         written = run.path.stat().st_mtime
     except OSError:
@@ -133,9 +137,9 @@ def failed(run: Found, error: Exception) -> dict[str, Any]:
         "id": run.id,
         "name": run.id,
         "state": "error",
-        "error": str(error) or type(error).__name__,
+        "error": reason.rstrip("."),
         "error_label": label,
-        "remedy": remedy,
+        "remedy": advice.rstrip(".") + ".",
         "created": written,
         "last_write": written,
         "size": None,
@@ -151,12 +155,13 @@ def failed(run: Found, error: Exception) -> dict[str, Any]:
     }
 
 
-_REMEDIES: tuple[tuple[type[Exception], str, str], ...] = (
+_LABELS: tuple[tuple[type[Exception], str, str], ...] = (
     (TraceVersionError, "newer format", "Update memviz to open it."),
     (TraceNotFound, "gone", "The trace was moved or removed; the row goes at the next look."),
-    (TraceCorrupt, "damaged", "Run `memviz repair` on the trace; committed records are kept."),
+    (TraceCorrupt, "damaged", "`memviz repair` sets damaged files aside."),
     (PermissionError, "no permission", "Let the user who runs the server read the trace."),
 )
+"""What to call an error in a word or two, and what to do when its message does not say."""
 
 
 def revision(path: Path) -> int:

@@ -6,9 +6,11 @@
   const byId = (id) => document.getElementById(id);
   const POLL_MS = 1000;
   const STALE_SECONDS = 30;
-  const SPARK = { width: 200, height: 36, left: 2, right: 8, top: 3, bottom: 3 };
+  const SPARK = { width: 192, height: 36, left: 2, right: 6, top: 4, bottom: 3 };
 
   const state = { runs: null, root: '', chip: 'all', filter: '', selected: null, answered: null, lost: null };
+  // Decades that a curve may rise above the top line of its axis, so that a loss of 1.2 needs no axis up to 10.
+  const OVERSHOOT = 0.15;
   let decades = [0, -3];
 
   // Words
@@ -93,8 +95,8 @@
   components.MemvizRun = function (props) {
     const run = props.data;
     const facts = Object.entries(run.attributes || {})
-      .filter(([, value]) => typeof value !== 'object')
-      .map(([key, value]) => (key === 'task' ? String(value) : `${key} ${value}`));
+      .filter(([, value]) => typeof value !== 'object' && value !== false)
+      .map(([key, value]) => (key === 'task' ? String(value) : value === true ? key : `${key} ${value}`));
     return h('div', { className: 'two', title: run.id }, [
       h('a', { key: 'a', className: 'run-link', href: hashOf(run), 'data-run': run.id }, run.name),
       h('span', { key: 's', className: 'sub' }, facts.slice(0, 3).join(', ')),
@@ -135,7 +137,7 @@
   components.MemvizAge = (props) => h('span', { title: 'since the last write' }, ago(props.value));
 
   components.MemvizSparkHeader = () =>
-    h('span', { className: 'spark-head' }, `Training loss, log axis ${power(decades[0])} to ${power(decades[1])}`);
+    h('span', { className: 'spark-head' }, `Loss, log axis ${power(decades[0])} to ${power(decades[1])}`);
 
   components.MemvizSpark = function (props) {
     const points = props.value || [];
@@ -143,39 +145,56 @@
     const [high, low] = decades;
     const y = (value) => {
       const level = value > 0 ? Math.log10(value) : -Infinity;
-      const share = (high - Math.max(low, Math.min(high, level))) / (high - low);
+      const share = (high - Math.max(low, Math.min(high + OVERSHOOT, level))) / (high - low);
       return top + share * (height - top - bottom);
     };
+    // The drawing is stretched to the width of its column; strokes and the dot at the end keep their shape.
+    const thin = { vectorEffect: 'non-scaling-stroke' };
     const lines = [];
     for (let decade = high; decade >= low; decade--) {
       const at = y(10 ** decade);
-      lines.push(h('line', { key: decade, x1: 0, x2: width, y1: at, y2: at, stroke: 'var(--line)' }));
+      lines.push(h('line', { key: decade, x1: 0, x2: width, y1: at, y2: at, stroke: 'var(--line)', ...thin }));
     }
     const first = points.length ? points[0][0] : 0;
     const span = points.length > 1 ? points[points.length - 1][0] - first || 1 : 1;
     const x = (step) => left + ((step - first) / span) * (width - left - right);
     let path = '';
     let pen = 'M';
-    const odd = [];
+    const odd = []; // stretches of what is no number, [from, to]
+    let before = null;
     for (const [step, value] of points) {
       if (typeof value === 'number') {
         path += `${pen}${x(step).toFixed(1)} ${y(value).toFixed(1)}`;
         pen = 'L';
       } else {
-        odd.push(x(step));
+        if (pen === 'M' && odd.length && typeof before !== 'number') odd[odd.length - 1][1] = x(step);
+        else odd.push([x(step), x(step)]);
         pen = 'M';
       }
+      before = value;
     }
     const last = points[points.length - 1];
-    const said = points.length ? `loss from ${short(points[0][1])} to ${short(last[1])}` : 'no loss logged';
-    return h('svg', { width, height, role: 'img', 'aria-label': said, style: { display: 'block' } }, [
+    const broken = odd.length ? ', with values that are no numbers' : '';
+    const said = points.length ? `loss from ${short(points[0][1])} to ${short(last[1])}${broken}` : 'no loss logged';
+    const box = { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', width: '100%', height };
+    return h('svg', { ...box, role: 'img', 'aria-label': said, className: 'spark' }, [
       ...lines,
-      h('path', { key: 'p', d: path, fill: 'none', stroke: 'var(--ink2)', strokeWidth: 1.5, strokeLinejoin: 'round' }),
-      ...odd.map((at, index) =>
-        h('line', { key: 'n' + index, x1: at, x2: at, y1: 0, y2: height, stroke: 'var(--nan)', strokeWidth: 1.5 }),
+      h('path', { key: 'p', d: path, fill: 'none', stroke: 'var(--ink2)', strokeWidth: 1.5, strokeLinejoin: 'round', ...thin }),
+      ...odd.map(([from, to], index) =>
+        h('g', { key: 'n' + index }, [
+          h('rect', { key: 'a', x: from, y: 0, width: Math.max(0, to - from), height, fill: 'var(--nan)', opacity: 0.25 }),
+          h('path', { key: 'b', d: `M${from} 0V${height}`, stroke: 'var(--nan)', strokeWidth: 1.5, ...thin }),
+        ]),
       ),
       last && typeof last[1] === 'number'
-        ? h('circle', { key: 'e', cx: x(last[0]), cy: y(last[1]), r: 3, fill: 'var(--accent)' })
+        ? h('path', {
+            key: 'e',
+            d: `M${x(last[0])} ${y(last[1])}h0`,
+            stroke: 'var(--accent)',
+            strokeWidth: 6,
+            strokeLinecap: 'round',
+            ...thin,
+          })
         : null,
     ]);
   };
@@ -250,7 +269,7 @@
       state.chip === 'live' && !state.filter
         ? `None of the ${plural(runs.length, 'run')} is being written now.`
         : `“${state.filter}” fits none of the ${plural(runs.length, 'run')}${state.chip === 'live' ? ' that are live' : ''}.`;
-    if (!rows.some((run) => run.id === state.selected)) state.selected = rows.length ? rows[0].id : null;
+    if (!rows.some((run) => run.id === state.selected)) state.selected = null;
     scale(runs);
     fill(rows);
   }
@@ -266,7 +285,7 @@
         low = Math.min(low, value);
       }
     }
-    const top = high > 0 && Number.isFinite(high) ? Math.ceil(Math.log10(high) - 0.05) : 0;
+    const top = high > 0 && Number.isFinite(high) ? Math.ceil(Math.log10(high) - OVERSHOOT) : 0;
     const floor = Number.isFinite(low) ? Math.floor(Math.log10(low) + 0.05) : -3;
     const next = [top, Math.max(top - 6, Math.min(top - 1, floor))];
     if (next[0] === decades[0] && next[1] === decades[1]) return;
@@ -333,7 +352,8 @@
     const rows = chosen().filter((run) => run.state !== 'error');
     if (!rows.length) return;
     const at = rows.findIndex((run) => run.id === state.selected);
-    state.selected = rows[Math.max(0, Math.min(rows.length - 1, at + by))].id;
+    const next = at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by;
+    state.selected = rows[Math.max(0, Math.min(rows.length - 1, next))].id;
     draw();
     const node = document.querySelector(`#runs-grid [row-id="${CSS.escape(state.selected)}"]`);
     if (node) node.scrollIntoView({ block: 'nearest' });
@@ -382,9 +402,10 @@
     else if (event.key === 'Escape' && inFilter) input.blur();
     else if (event.key === 'ArrowDown' || (event.key === 'j' && !memviz.typing(event))) move(1);
     else if (event.key === 'ArrowUp' || (event.key === 'k' && !memviz.typing(event))) move(-1);
-    else if (event.key === 'Enter' && state.selected && (inFilter || event.target === document.body)) {
-      const run = (state.runs || []).find((one) => one.id === state.selected);
-      if (run && run.state !== 'error') open(state.selected);
+    else if (event.key === 'Enter' && (inFilter || event.target === document.body)) {
+      const fit = chosen().filter((run) => run.state !== 'error');
+      const run = fit.find((one) => one.id === state.selected) || (inFilter ? fit[0] : null);
+      if (run) open(run.id);
     } else return;
     event.preventDefault();
   });

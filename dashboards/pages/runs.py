@@ -25,37 +25,34 @@ def layout(source: Source) -> list[Any]:
 
 def columns() -> list[dict[str, Any]]:
     """Columns of the table; their renderers are the Memviz... components of assets/runs.js."""
-    right = {"type": "rightAligned", "sortable": True, "comparator": {"function": "memvizCompare"}}
     return [
-        {"headerName": "State", "field": "state", "cellRenderer": "MemvizState", "width": 150},
-        {
-            "headerName": "Run",
-            "field": "name",
-            "cellRenderer": "MemvizRun",
-            "flex": 3,
-            "minWidth": 150,
-            "sortable": True,
-        },
-        {
-            "headerName": "Model and memories",
-            "field": "model",
-            "cellRenderer": "MemvizModel",
-            "flex": 4,
-            "minWidth": 170,
-        },
-        {"headerName": "Step", "field": "step", "cellRenderer": "MemvizCount", "width": 86, **right},
-        {"headerName": "Records", "field": "records", "cellRenderer": "MemvizRecords", "width": 104, **right},
-        {
-            "headerName": "Training loss",
-            "field": "spark",
-            "cellRenderer": "MemvizSpark",
-            "headerComponent": "MemvizSparkHeader",
-            "width": 224,
-        },
-        {"headerName": "Last loss", "field": "last_loss", "cellRenderer": "MemvizLoss", "width": 104, **right},
-        {"headerName": "Size", "field": "size", "cellRenderer": "MemvizSize", "width": 90, **right},
-        {"headerName": "Age", "field": "age", "cellRenderer": "MemvizAge", "width": 88, **right},
+        _column("State", "state", "MemvizState", width=138),
+        _column("Run", "name", "MemvizRun", flex=3, minWidth=130, sortable=True),
+        _column("Model and memories", "model", "MemvizModel", flex=4, minWidth=190),
+        _number("Step", "step", "MemvizCount", 78),
+        _number("Records", "records", "MemvizRecords", 90),
+        _column(
+            "Training loss",
+            "spark",
+            "MemvizSpark",
+            flex=4,
+            minWidth=160,
+            maxWidth=224,
+            headerComponent="MemvizSparkHeader",
+        ),
+        _number("Last loss", "last_loss", "MemvizLoss", 98),
+        _number("Size", "size", "MemvizSize", 84),
+        _number("Age", "age", "MemvizAge", 78),
     ]
+
+
+def _column(title: str, field: str, renderer: str, **more: Any) -> dict[str, Any]:
+    return {"headerName": title, "field": field, "cellRenderer": renderer, **more}
+
+
+def _number(title: str, field: str, renderer: str, width: int) -> dict[str, Any]:
+    compare = {"function": "memvizCompare"}
+    return _column(title, field, renderer, width=width, type="rightAligned", sortable=True, comparator=compare)
 
 
 def _bar() -> html.Div:
@@ -108,6 +105,8 @@ def _grid() -> dag.AgGrid:
         columnDefs=columns(),
         defaultColDef={
             "sortable": False,
+            # The renderers take whole rows, so ag-grid has no types to guess.
+            "cellDataType": False,
             "resizable": False,
             "suppressMovable": True,
             "suppressHeaderMenuButton": True,
