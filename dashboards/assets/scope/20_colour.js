@@ -13,6 +13,7 @@
 
   let tokens = new Map();
   let tables = new Map();
+  let resets = 0;
 
   /** The value of a CSS variable of the theme, without its dashes; cached until the theme changes. */
   function token(name) {
@@ -28,6 +29,7 @@
   function reset() {
     tokens = new Map();
     tables = new Map();
+    resets++;
   }
 
   const isDark = () => document.documentElement.dataset.theme === 'dark';
@@ -91,6 +93,7 @@
   }
 
   S.colour = { token, reset, isDark, cividis, diverging, grey, css, mix, rgbOf, scaleOf, table, nanColour, infColour };
+  S.colour.generation = () => resets;
   S.colour.OVER = OVER;
   S.colour.UNDER = UNDER;
 })();

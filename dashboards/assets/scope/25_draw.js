@@ -10,10 +10,11 @@
     const ratio = Math.max(1, Math.round(window.devicePixelRatio || 1));
     const w = Math.max(1, Math.round(width));
     const h = Math.max(1, Math.round(height));
-    const g = canvas.getContext('2d');
+    const g = canvas.drawing || (canvas.drawing = canvas.getContext('2d'));
     if (canvas.width !== w * ratio || canvas.height !== h * ratio) {
       canvas.width = w * ratio;
       canvas.height = h * ratio;
+      g.lastFont = '';
       canvas.style.width = w + 'px';
       canvas.style.height = h + 'px';
     }
@@ -25,11 +26,23 @@
   /** Text; options: size, weight, colour, align, base. */
   function text(g, string, x, y, options) {
     const o = options || {};
-    g.font = `${o.weight || ''} ${o.size || 10}px ${FONT}`;
+    // Setting a font parses it, which is felt when a hundred labels are drawn at every frame.
+    const font = `${o.weight || ''} ${o.size || 10}px ${FONT}`;
+    if (g.lastFont !== font) {
+      g.font = font;
+      g.lastFont = font;
+    }
     g.fillStyle = o.colour || token('ink3');
     g.textAlign = o.align || 'left';
     g.textBaseline = o.base || 'middle';
     g.fillText(string, x, y);
+  }
+
+  /** Width of a text in pixels at a size. */
+  function widthOf(g, string, size) {
+    g.font = `${size}px ${FONT}`;
+    g.lastFont = '';
+    return g.measureText(string).width;
   }
 
   function line(g, x1, y1, x2, y2, colour, width, dash) {
@@ -128,5 +141,5 @@
     if (node.getAttribute(name) !== string) node.setAttribute(name, string);
   }
 
-  S.draw = { fit, text, line, dot, polygon, marker, drawMarker, hatch, niceStep, el, say, put };
+  S.draw = { fit, text, widthOf, line, dot, polygon, marker, drawMarker, hatch, niceStep, el, say, put };
 })();

@@ -21,9 +21,8 @@
       g.fillStyle = token('sunken');
       g.fillRect(a, 0, Math.max(1, b - a - 1), height - 1);
       names.push(`${name} ${start} to ${Math.min(stop, times) - 1}`);
-      g.font = '10px system-ui';
       const label = `${name}${b - a > 90 && !/phase/.test(name) ? ' phase' : ''}`;
-      if (g.measureText(String(label)).width < b - a - 4) {
+      if (S.draw.widthOf(g, String(label), 10) < b - a - 4) {
         text(g, label, (a + b) / 2, height / 2 + 0.5, { align: 'center', colour: token('ink2') });
       }
     }

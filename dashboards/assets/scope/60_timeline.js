@@ -13,6 +13,8 @@
   let dom = null;
   let view = null; // the scales of the last drawing
   let drag = null;
+  let drawnKey = '';
+  let drawnCurve = null;
 
   function mount() {
     dom = {
@@ -42,6 +44,7 @@
       dom.select,
       el('div.sc-tlside', {}, dom.live, dom.status, dom.range)
     );
+    drawnKey = '';
     return dom.card;
   }
 
@@ -78,6 +81,11 @@
     const feed = S.feed;
     const state = S.store.state;
     const w = width();
+    // Scrubbing through time changes nothing here.
+    const key = [w, state.rec, state.range, feed.steps.length, feed.dropped, S.colour.generation(), curveName()].join('|');
+    if (view && key === drawnKey && feed.scalars === drawnCurve) return words();
+    drawnKey = key;
+    drawnCurve = feed.scalars;
     const g = S.draw.fit(dom.canvas, w, HEIGHT);
     const x1 = w - 30;
     const curve = feed.scalars && feed.scalars.name === curveName() ? feed.scalars : null;
@@ -159,10 +167,10 @@
       const w = Math.max(6, b - 2 - x);
       S.draw.hatch(g, x, TOP, w, RECORDS + 7 - TOP, token('warn'));
       const label = `${gap.dropped} dropped`;
-      g.font = '10px system-ui';
-      if (w > g.measureText(label).width + 6) {
+      const room = S.draw.widthOf(g, label, 10) + 6;
+      if (w > room) {
         g.fillStyle = token('surface');
-        g.fillRect(x + 2, TOP + 1, g.measureText(label).width + 6, 12);
+        g.fillRect(x + 2, TOP + 1, room, 12);
         text(g, label, x + 5, TOP + 7.5, { size: 10, colour: token('warn') });
       }
     }
@@ -175,6 +183,17 @@
       g.fillRect(x - 1, TOP, 2, BOTTOM - TOP);
       g.fillRect(x - 3, TOP + 15, 6, 14);
     }
+  }
+
+  let evenOf = null;
+  let even = false;
+  /** Whether records come at equal distances; looked at once per list of steps. */
+  function evenly(steps) {
+    if (evenOf !== steps) {
+      evenOf = steps;
+      even = steps.length > 2 && steps.every((step, i) => i === 0 || step - steps[i - 1] === steps[1] - steps[0]);
+    }
+    return even;
   }
 
   function words() {
@@ -191,8 +210,7 @@
     const n = feed.steps.length;
     const last = view.lastStep;
     const dropped = feed.dropped ? `, ${feed.dropped} dropped` : '';
-    const even = n > 2 && feed.steps.every((step, i) => i === 0 || step - feed.steps[i - 1] === feed.steps[1] - feed.steps[0]);
-    const every = even ? `, one per ${S.words.plural(feed.steps[1] - feed.steps[0], 'step')}` : '';
+    const every = evenly(feed.steps) ? `, one per ${S.words.plural(feed.steps[1] - feed.steps[0], 'step')}` : '';
     const count = `${S.words.plural(n, 'record')}${every}${dropped}`;
     say(dom.range, s.range ? `range ${s.range[0]}–${s.range[1]} of ${last}` : count);
     put(dom.range, 'title', count);

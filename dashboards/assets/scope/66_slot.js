@@ -22,9 +22,11 @@
       sentence: el('p.sc-sentence', { 'data-role': 'slot-sentence' }),
       note: el('div.sc-cardnote'),
     };
-    dom.body = el('div.sc-slotbody', {}, dom.canvas, dom.numbers);
+    dom.now = el('div.sc-slotnow');
+    dom.body = el('div.sc-slotbody', {}, dom.canvas, dom.now, dom.numbers);
     dom.card = el('section.card.sc-slot', { 'aria-label': 'The chosen slot', role: 'group' }, el('div.sc-hd', {}, dom.title, dom.sub), dom.body, dom.sentence, dom.note);
     dom.canvas.addEventListener('pointerdown', onDown);
+    drawn = null;
     return dom.card;
   }
 
@@ -37,6 +39,8 @@
   }
 
   let scale = null;
+  let drawn = null;
+  let drawnKey = 0;
 
   function draw(about, frame) {
     const s = S.store.state;
@@ -81,6 +85,16 @@
     const T = life.times;
     const x1 = 372;
     const cw = (x1 - X0) / T;
+    scale = { cw, T };
+    dom.now.style.width = Math.max(2, cw) + 'px';
+    dom.now.style.transform = `translateX(${X0 + t * cw}px)`;
+    numbers(life, t);
+    say(dom.sentence, sentence(life, t));
+    const key = S.colour.generation();
+    if (drawn === life && drawnKey === key) return;
+    drawn = life;
+    drawnKey = key;
+    put(dom.canvas, 'aria-label', `Life of slot ${slot} over ${T} times`);
     const rows = [
       ...life.write.map((v, h) => ({ name: life.write.length > 1 ? `write ${h}` : 'write', v, mark: S.draw.marker('write', h) })),
       ...life.read.map((v, h) => ({ name: `head ${h}`, v, mark: S.draw.marker('read', h) })),
@@ -88,10 +102,6 @@
     const shown = rows.slice(0, 6);
     const pitch = shown.length > 3 ? Math.floor(66 / shown.length) : 20;
     const g = S.draw.fit(dom.canvas, x1 + 8, 118);
-    g.fillStyle = token('accent');
-    g.globalAlpha = 0.14;
-    g.fillRect(X0 + t * cw, 2, Math.max(2, cw), 94);
-    g.globalAlpha = 1;
     shown.forEach((row, k) => {
       const y = 12 + k * pitch;
       text(g, row.name, X0 - 8, y, { align: 'right', size: 11, colour: token('ink2') });
@@ -107,10 +117,6 @@
     const unit = S.draw.niceStep(T, 6);
     for (let x = 0; x < T; x += unit) text(g, String(x), X0 + x * cw + cw / 2, 106, { align: 'center' });
     text(g, 'time', X0 - 8, 106, { align: 'right' });
-    scale = { cw, T };
-    numbers(life, t);
-    say(dom.sentence, sentence(life, t));
-    put(dom.canvas, 'aria-label', `Life of slot ${slot} over ${T} times. ${sentence(life, t)}`);
   }
 
   function usage(g, life, cw, x1) {
