@@ -57,12 +57,15 @@ class WriterAgainstReader(RuleBasedStateMachine):
     writing = precondition(lambda self: self.writer is not None)
     idle = precondition(lambda self: self.writer is None)
 
-    @writing
-    @rule(data=st.data())
-    def append(self, data) -> None:
-        record = data.draw(strategies.records(self.memories))
-        assert self.writer.append(record) == len(self.records)
-        self.records.append(record)
+    @rule(data=st.data(), count=st.integers(1, 6))
+    def append(self, data, count) -> None:
+        if self.writer is None:
+            self.resume()
+        kinds = data.draw(st.lists(strategies.records(self.memories), min_size=1, max_size=3))
+        for i in range(count):
+            record = replace(kinds[i % len(kinds)], step=len(self.records))
+            assert self.writer.append(record) == len(self.records)
+            self.records.append(record)
 
     @writing
     @rule(dtype=strategies.dtype_names(), axes=st.sampled_from([("time",), ("time", "batch"), ()]))
