@@ -25,7 +25,7 @@ def number(value: float) -> float | str:
 
 
 def numbers(values: NDArray[Any], digits: int = SIGNIFICANT) -> list[Any]:
-    """An array of any shape as nested lists, rounded to `digits` significant digits."""
+    """An array of any shape as nested lists, with `digits` significant digits; digits before the point all stay."""
     exact = np.asarray(values)
     if exact.dtype.kind not in "iub":
         rounded = exact = _round(exact.astype(np.float64), digits)
@@ -55,11 +55,11 @@ def strict(value: Any) -> Any:
 
 
 def _round(values: NDArray[np.float64], digits: int) -> NDArray[np.float64]:
-    """Round to significant digits; short decimals make short JSON, which is most of what a frame costs to send."""
+    """Round behind the point; short decimals make short JSON, which is most of what a frame costs to send."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        exponent = np.floor(np.log10(np.abs(values)))
-        exponent = np.where(np.isfinite(exponent), exponent, 0.0)
-        # Powers of ten are exact up to 1e22, and dividing by an exact power rounds correctly.
-        power = 10.0 ** np.clip(digits - 1 - exponent, 0, 22)
-        scaled = np.rint(values * power) / power
-    return np.where(np.isfinite(scaled), scaled, values)
+        places = digits - 1 - np.floor(np.log10(np.abs(values)))
+        # Powers of ten are exact up to 1e22; smaller and larger numbers stay as they are.
+        short = (places >= 0) & (places <= 22)
+        power = 10.0 ** np.where(short, places, 0)
+        rounded = np.rint(values * power) / power
+    return np.where(short, rounded, values)
