@@ -16,7 +16,7 @@ from memviz.dashboards.fieldview import Values
 from memviz.dashboards.summaries import loss_of
 from memviz.dashboards.visdom import plots, texts
 from memviz.dashboards.visdom.checks import findings
-from memviz.dashboards.visdom.pictures import Picture, gallery
+from memviz.dashboards.visdom.pictures import gallery
 from memviz.dashboards.visdom.place import SIZES, Offer, Place
 from memviz.dashboards.visdom.properties import properties
 from memviz.trace.reader import Trace
@@ -49,8 +49,8 @@ class Pane:
     title: str
     data: Sequence[Mapping[str, Any]]
     layout: Mapping[str, Any] = field(default_factory=dict)
-    width: int = 372
-    height: int = 276
+    width: int = 366
+    height: int = 272
 
     def message(self, env: str) -> dict[str, Any]:
         """What Visdom's route `/events` takes to draw this window, or to replace what it shows."""
@@ -83,28 +83,24 @@ def panes(
         *drawn.missing,
         *(f"{picture.title}: more than {MAX_PICTURES} panes" for picture in drawn.pictures[MAX_PICTURES:]),
     ]
-    found = [sentence for picture in pictures for sentence in findings(picture)]
+    found = findings(pictures)
     caption = plots.Caption(record.step, texts.loss_at(trace, record.step))
     phases = plots.phases_of(record.labels)
     run = texts.run_text(trace, record, choice, tally, playing)
     notes = texts.findings_text(found, missing, trace.events, trace.notes)
+    scalars = _scalars(trace, record.step, width, height)
     result = [
         Pane(RUN, "run", [{"type": "text", "content": run}], {}, width, height),
         Pane(
             PROPERTIES, "properties", [{"type": "properties", "content": properties(place, choice)}], {}, width, height
         ),
-        *_scalars(trace, record.step, width, height),
+        *scalars[:1],
         Pane(f"{PREFIX}findings", "findings", [{"type": "text", "content": notes}], {}, width, height),
     ]
     for picture in pictures:
         traces, layout = plots.heatmap(picture, caption, time=choice.time, phases=phases)
-        result.append(Pane(f"{PREFIX}{picture.key}", _bar(picture), traces, layout, width, height))
-    return result
-
-
-def _bar(picture: Picture) -> str:
-    """The field's name as in the trace, and the head: what one would type into Visdom's filter."""
-    return picture.key.replace("@all", " over time").replace(":", " head ")
+        result.append(Pane(f"{PREFIX}{picture.key}", picture.label, traces, layout, width, height))
+    return [*result, *scalars[1:]]
 
 
 def _scalars(trace: Trace, step: int, width: int, height: int) -> list[Pane]:
@@ -116,7 +112,9 @@ def _scalars(trace: Trace, step: int, width: int, height: int) -> list[Pane]:
         if not len(series.steps):
             continue
         before = int((series.steps <= step).sum())
-        caption = f"{series.values[before - 1]:.4g} at step {int(series.steps[before - 1])}" if before else ""
+        caption = (
+            f"{plots.number_text(series.values[before - 1])} at step {int(series.steps[before - 1])}" if before else ""
+        )
         traces, layout = plots.lines(name, series.steps, series.values, step, caption)
         result.append(Pane(f"{PREFIX}scalar:{name}", name, traces, layout, width, height))
     return result

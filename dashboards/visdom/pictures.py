@@ -57,6 +57,7 @@ class Picture:
         key: what tells it from the other pictures of an environment, and stays the same from record to record.
         name: full name of the field.
         title: the field, and the head where there are several.
+        label: the same in the words of the trace.
         values: exact values, [row, column].
         rows: what the rows are.
         columns: what the columns are.
@@ -69,6 +70,7 @@ class Picture:
     key: str
     name: str
     title: str
+    label: str
     values: Array
     rows: Axis
     columns: Axis
@@ -81,6 +83,17 @@ class Picture:
     def over_time(self) -> bool:
         """Whether columns are times."""
         return self.columns.name == "time"
+
+    @property
+    def bad(self) -> NDArray[np.bool_]:
+        """Where a value is no number and should be one, [row, column].
+
+        A target that is NaN in all channels says that nothing was asked at that time.
+        """
+        bad = ~np.isfinite(self.values)
+        if bare_name(self.name) == "target":
+            bad &= ~np.isnan(self.values).all(axis=0)
+        return bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +192,7 @@ def _memory_over_time(values: Values, field: FieldView, place: Place, choice: Of
         f"{bare_name(field.name)}@all",
         field.name,
         f"{_title(field)} over time",
+        f"{bare_name(field.name)} over time",
         matrix,
         rows,
         Axis("time"),
@@ -190,6 +204,10 @@ def _memory_over_time(values: Values, field: FieldView, place: Place, choice: Of
 
 def _timeless(values: Values, field: FieldView, place: Place, missing: list[str]) -> Iterator[Picture]:
     exact = values.item(field, place.item)
+    if exact.size == 1:
+        # A state that starts out the same everywhere is recorded as the one number that it is.
+        missing.append(f"{field.name} is {float(exact.reshape(-1)[0]):.4g} everywhere")
+        return
     scale = scale_of(field.kind, exact)
     axes = field.picture_axes
     for head, picture in _heads(field, exact, place, missing):
@@ -223,8 +241,8 @@ def _picture(
 ) -> Picture:
     bare, words = bare_name(field.name), _head_words(field, head)
     key = bare + field.tile_id(head).removeprefix(field.name) if head else bare
-    title = f"{_title(field)}, {words}" if words else _title(field)
-    return Picture(key, field.name, title, matrix, rows, columns, field.kind, scale, field.derived, when)
+    title, label = (", ".join(part for part in (name, words) if part) for name in (_title(field), bare))
+    return Picture(key, field.name, title, label, matrix, rows, columns, field.kind, scale, field.derived, when)
 
 
 def _title(field: FieldView) -> str:

@@ -11,7 +11,7 @@ from memviz.fields import MODEL
 from memviz.trace.reader import Record, Trace
 
 SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"small": (290, 216), "medium": (372, 276), "large": (568, 404)}
+    {"small": (290, 216), "medium": (366, 272), "large": (510, 372)}
 )
 """Width and height of a pane in pixels, by the name under which it is chosen."""
 

@@ -81,7 +81,7 @@ def heatmap(picture: Picture, caption: Caption, *, time: int | None, phases: Seq
             "hoverongaps": False,
         }
     ]
-    if not np.isfinite(values).all():
+    if picture.bad.any():
         traces.append(_not_numbers(values, traces[0]["x"], traces[0]["y"], hover))
     return traces, _layout(picture, values, caption, time=time, phases=phases)
 
@@ -148,6 +148,11 @@ def html_text(text: object) -> str:
     return html.escape(str(text)).replace("$", "&#36;")
 
 
+def number_text(value: float) -> str:
+    """A number as people write it: `0.0123`, `NaN`, `+Inf`."""
+    return f"{value:.4g}" if np.isfinite(value) else "NaN" if np.isnan(value) else "+Inf" if value > 0 else "-Inf"
+
+
 def _row(values: Array) -> list[float | None]:
     return cells(np.asarray(values)[None])[0]
 
@@ -192,7 +197,7 @@ def _layout(
     if picture.derived:
         second.append("derived")
     # What is no number is said first: a title is cut off on the right.
-    trouble = count_words(picture.values)
+    trouble = count_words(picture)
     if trouble:
         second.insert(0, f"<span style='color:{NOT_NUMBERS[0][1]}'><b>{trouble}</b></span>")
     layout = _frame(_title(f"<b>{html_text(picture.title)}</b>", second), left=52 if not picture.rows.names else 70)
@@ -209,8 +214,16 @@ def _layout(
 def _frame(title: str, *, left: int, right: int = 56) -> dict[str, Any]:
     axis = {"ticks": "outside", "ticklen": 3, "tickcolor": FAINT, "tickfont": {"size": 10}, "zeroline": False}
     return {
-        "title": {"text": title, "font": {"size": 13, "color": INK}, "x": 0.02, "xanchor": "left", "y": 0.97},
-        "margin": {"l": left, "r": right, "t": 62, "b": 38},
+        "title": {
+            "text": title,
+            "font": {"size": 13, "color": INK},
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"l": 10, "t": 20},
+        },
+        "margin": {"l": left, "r": right, "t": 60, "b": 38},
         "font": {"family": FONT, "size": 11, "color": INK},
         "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff",

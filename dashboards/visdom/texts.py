@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from memviz.dashboards.summaries import loss_of
+from memviz.dashboards.summaries import loss_of, sizes, summary_of
 from memviz.dashboards.visdom.place import Offer
-from memviz.dashboards.visdom.plots import FAINT, NOT_NUMBERS, html_text
+from memviz.dashboards.visdom.plots import FAINT, NOT_NUMBERS, html_text, number_text
 from memviz.fields import MODEL
 from memviz.trace.reader import Record, Trace
 from memviz.trace.schema import Event
@@ -44,11 +44,11 @@ def run_text(trace: Trace, record: Record, choice: Offer, tally: Tally, playing:
         ("state", playing or trace.state),
         ("model", model),
         ("record", f"{_position(trace, record)} of {len(trace)}, step {record.step}"),
-        ("memory", f"{choice.memory}: {_shapes(record, choice.memory)}"),
-        ("drawn here", f"{tally.drawn} records"),
-        ("passed over", f"{tally.skipped} records (all are in the trace)" if tally.skipped else ""),
+        ("memory", f"{choice.memory}: {_shapes(trace, record, choice.memory)}"),
+        ("drawn here", _number(tally.drawn, "record")),
+        ("passed over", f"{_number(tally.skipped, 'record')} (in the trace, not drawn here)" if tally.skipped else ""),
         ("server away", f"{tally.away:.0f} s" if tally.away >= 1 else ""),
-        ("not recorded", f"{trace.dropped} records dropped by the recorder" if trace.dropped else ""),
+        ("not recorded", f"{_number(trace.dropped, 'record')} dropped by the recorder" if trace.dropped else ""),
     ]
     body = "".join(
         f"<tr><td style='color:{FAINT};padding-right:12px;white-space:nowrap'>{name}</td>"
@@ -56,7 +56,7 @@ def run_text(trace: Trace, record: Record, choice: Offer, tally: Tally, playing:
         for name, text in rows
         if text
     )
-    return f"{_heading(trace.name)}<table style='line-height:1.5'>{body}</table>"
+    return f"<div style='padding:0 10px'>{_heading(trace.name)}<table style='line-height:1.5'>{body}</table></div>"
 
 
 def findings_text(found: Sequence[str], missing: Sequence[str], events: Iterable[Event], notes: Sequence[str]) -> str:
@@ -71,7 +71,7 @@ def findings_text(found: Sequence[str], missing: Sequence[str], events: Iterable
         parts += [_heading("What happened"), _list([*notes, *newest], MAX_EVENTS)]
     if missing:
         parts += [_heading("Not drawn"), _list(missing, MAX_EVENTS)]
-    return "".join(parts)
+    return f"<div style='padding:0 10px'>{''.join(parts)}</div>"
 
 
 def loss_at(trace: Trace, step: int) -> str:
@@ -81,31 +81,21 @@ def loss_at(trace: Trace, step: int) -> str:
         return ""
     series = trace.scalars[name]
     before = int((series.steps <= step).sum())
-    return f"{html_text(name)} {series.values[before - 1]:.4g}" if before else ""
+    return f"{html_text(name)} {number_text(series.values[before - 1])}" if before else ""
 
 
 def _position(trace: Trace, record: Record) -> int:
     return int((trace.ids <= record.id).sum())
 
 
-def _shapes(record: Record, memory: str) -> str:
-    words = []
-    sizes = {
-        axis: length
-        for name in record.stored
-        if name.startswith(f"{memory}/")
-        for axis, length in zip(record.schema(name).axes, record.shape(name), strict=True)
-    }
-    for axis, word in (
-        ("slot", "slots"),
-        ("word", "words"),
-        ("read_head", "read heads"),
-        ("write_head", "write heads"),
-    ):
-        if axis in sizes:
-            words.append(f"{sizes[axis]} {word}")
-    times = record.lengths.get(memory, 0)
-    return ", ".join([*words, f"{times} times"]) if memory != MODEL else f"{times} times"
+def _shapes(trace: Trace, record: Record, memory: str) -> str:
+    shape = summary_of(sizes(trace, memory)) if memory != MODEL else ""
+    times = _number(record.lengths.get(memory, 0), "time")
+    return f"{shape}, {times}" if shape else times
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _event(event: Event) -> str:
