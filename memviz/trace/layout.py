@@ -6,6 +6,7 @@ live/r00000256.safetensors          sealed/r00000000-r00000255/          quarant
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -152,6 +153,9 @@ def _check_field(memory: str, field: FieldSchema) -> None:
         _check_part(axis, f"axis of {who}")
         if axis in COORDINATES:
             raise SchemaError(f"{who}: an axis may not be named {axis!r}, the format uses it")
+    for bound in (field.low, field.high):
+        if bound is not None and not (isinstance(bound, int | float) and math.isfinite(bound)):
+            raise SchemaError(f"{who}: {bound!r:.40} is no bound; give a finite number, or None for unbounded")
     if "time" in field.axes and field.axes[0] != "time":
         raise SchemaError(f"{who}: axes {field.axes} must start with 'time'")
 

@@ -51,11 +51,18 @@ def seal(trace: Path, header: TraceHeader, seal_every: int) -> int:
     """
     records, damage = live_records(trace)
     sealed = sealed_ids(trace)
+    fit: list[LiveRecord] = []
     for record in records:
         if record.id in sealed:  # a crash came between the rename and this
             _unlink(record)
+            continue
+        try:
+            _layout_of(record, header)
+            fit.append(record)
+        except TraceCorrupt as error:
+            damage.append(error)
     packed = 0
-    for group in _groups([record for record in records if record.id not in sealed], header, seal_every):
+    for group in _groups(fit, header, seal_every):
         write_segment(trace, header, group)
         for record in group:
             _unlink(record)
