@@ -136,12 +136,10 @@ def check_nesting(memories: Mapping[str, MemorySchema]) -> None:
 
 def _check_field(memory: str, field: FieldSchema) -> None:
     who = f"field {memory}/{field.name}"
-    base = field.name
-    for prefix in _PREFIXES:
-        while base.startswith(prefix):
-            base = base.removeprefix(prefix)
+    prefix = next((prefix for prefix in _PREFIXES if field.name.startswith(prefix)), "")
+    base = field.name.removeprefix(prefix)
     if "/" in base:
-        raise SchemaError(f"{who}: only {', '.join(_PREFIXES)} may stand before a field name")
+        raise SchemaError(f"{who}: only one of {', '.join(_PREFIXES)} may stand before a field name")
     _check_part(base, who)
     if base in ("grad", "initial", "final", *COORDINATES):
         raise SchemaError(f"{who}: the name {base!r} is taken by the format; choose another")
