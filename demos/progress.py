@@ -56,6 +56,10 @@ class Display:
         self._url = url
         self._console.print(f"watch it at  [bold]{url}[/bold]", soft_wrap=True)
 
+    def streaming(self, url: str) -> None:
+        """Say where the page in Visdom is."""
+        self._console.print(f"in Visdom at  [bold]{url}[/bold]", soft_wrap=True)
+
     def step(self, done: int, loss: float, bits: float, records: int) -> None:
         """Show one training step: steps done, loss, wrong bits per sequence of the batch, records so far."""
         if self._console.is_terminal:

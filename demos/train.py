@@ -143,6 +143,7 @@ def run_demo(
     every: int | None = None,
     device: str = "cpu",
     serve: bool = True,
+    visdom: str | None = None,
     **server: Any,
 ) -> Outcome | None:
     """Train the demo `name`, record it, and show it in the browser until Ctrl-C.
@@ -156,6 +157,7 @@ def run_demo(
         every: record every so many steps.
         device: torch device.
         serve: start the dashboard, and keep it up after training.
+        visdom: address of a Visdom server that shows the run as well; training goes on when it does not answer.
         **server: host, port, allowed_hosts, token, open_browser; see memviz.dashboards.server.serve.
 
     Returns:
@@ -163,11 +165,15 @@ def run_demo(
 
     Raises:
         UnknownNameError: no such demo or package.
-        MemvizError: the package is not installed.
+        MemvizError: the package is not installed, or `visdom` is not an address.
         ServerError: the port or address cannot be had.
         TraceError: the trace cannot be written.
     """
     demo = registry.get(name)
+    if visdom:
+        from memviz.dashboards.visdom import Address
+
+        Address.parse(visdom)  # a wrong address is said before anything is recorded
     task = demo.task()
     # At these sizes more threads only wait for each other.
     torch.set_num_threads(1)
@@ -182,6 +188,8 @@ def run_demo(
             display.recording(path)
             if serve:
                 display.serving(stack.enter_context(_server(path, **server)).url)
+            if visdom:
+                display.streaming(stack.enter_context(_visdom(path, visdom)).url)
 
         try:
             outcome = train(
@@ -216,6 +224,13 @@ def _server(path: Path, *, open_browser: bool = False, **options: Any) -> Any:
 
         webbrowser.open(handle.url)
     return handle
+
+
+def _visdom(path: Path, url: str) -> Any:
+    """A process that streams one trace to Visdom, which draws the last record and ends as a context."""
+    from memviz.dashboards.visdom import launch
+
+    return launch(path, url)
 
 
 def _wait_for_interrupt() -> None:

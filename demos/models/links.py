@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 
 class _Links(torch.autograd.Function):
-    """One update and both walks for links of one write head each: batch and write head are one axis, `pair`.
+    """One update and both walks, with batch and write head taken as one axis, `pair`.
 
     With w the write weights, p the precedence before, r the read weights before, per pair:
     L'[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j] off the diagonal, 0 on it; f = r L'^T; b = r L'.
@@ -27,12 +27,20 @@ class _Links(torch.autograd.Function):
     def forward(
         ctx: Any, link: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Axes: link [pair, to, from], precedence and write_weights [pair, slot], read_weights [pair, head, slot]."""
-        updated = _kept(write_weights).mul_(link)
-        updated.addcmul_(write_weights.unsqueeze(2), precedence.unsqueeze(1))
+        """Axes of arguments and results as in `follow_links`."""
+        batch, write_heads, slots = write_weights.shape
+        read_heads = read_weights.shape[1]
+        reads = read_weights.unsqueeze(1).expand(batch, write_heads, read_heads, slots).flatten(0, 1)
+        before, writes, last = link.flatten(0, 1), write_weights.flatten(0, 1), precedence.flatten(0, 1)
+
+        updated = _kept(writes).mul_(before)
+        updated.addcmul_(writes.unsqueeze(2), last.unsqueeze(1))
         updated.diagonal(dim1=1, dim2=2).zero_()
-        ctx.save_for_backward(link, precedence, write_weights, read_weights, updated)
-        return updated, torch.bmm(read_weights, updated.mT), torch.bmm(read_weights, updated)
+
+        ctx.save_for_backward(before, last, writes, reads, updated)
+        ctx.walked = walked = (batch, write_heads, read_heads, slots)
+        forward, backward = torch.bmm(reads, updated.mT), torch.bmm(reads, updated)
+        return updated.view(link.shape), forward.view(walked).transpose(1, 2), backward.view(walked).transpose(1, 2)
 
     @staticmethod
     @once_differentiable
@@ -40,24 +48,33 @@ class _Links(torch.autograd.Function):
         ctx: Any, grad_link: Tensor, grad_forward: Tensor, grad_backward: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gradients in the order of the arguments of `forward`."""
-        link, precedence, write_weights, read_weights, updated = ctx.saved_tensors
-        grad_read = torch.bmm(grad_forward, updated)
-        grad_read.baddbmm_(grad_backward, updated.mT)
+        before, last, writes, reads, updated = ctx.saved_tensors
+        batch, write_heads, _, slots = ctx.walked
+        along = grad_forward.transpose(1, 2).reshape(reads.shape)
+        against = grad_backward.transpose(1, 2).reshape(reads.shape)
+        grad_reads = torch.bmm(along, updated)
+        grad_reads.baddbmm_(against, updated.mT)
 
         # All that reaches L': its own gradient, and f and b as sums of outer products over the read heads.
-        left = torch.cat((grad_forward, read_weights), dim=1)
-        right = torch.cat((read_weights, grad_backward), dim=1)
-        grad = torch.baddbmm(grad_link, left.mT, right)
+        left, right = torch.cat((along, reads), dim=1), torch.cat((reads, against), dim=1)
+        grad = torch.baddbmm(grad_link.reshape(updated.shape), left.mT, right)
         grad.diagonal(dim1=1, dim2=2).zero_()
 
-        grad_precedence = torch.bmm(write_weights.unsqueeze(1), grad).squeeze(1)
+        grad_last = torch.bmm(writes.unsqueeze(1), grad)
         # A row vector times the transpose: the same product with a column vector is ten times slower on a CPU.
-        grad_write = torch.bmm(precedence.unsqueeze(1), grad.mT).squeeze(1)
-        decayed = grad * link
-        grad_write -= decayed.sum(dim=2)
-        grad_write -= decayed.sum(dim=1)
+        grad_writes = torch.bmm(last.unsqueeze(1), grad.mT).squeeze(1)
+        decayed = grad * before
+        grad_writes -= decayed.sum(dim=2)
+        grad_writes -= decayed.sum(dim=1)
         # A new matrix of this size costs more than a pass over an old one.
-        return grad.mul_(_kept(write_weights, out=decayed)), grad_precedence, grad_write, grad_read
+        grad_before = grad.mul_(_kept(writes, out=decayed))
+        per_head = (batch, write_heads, slots)
+        return (
+            grad_before.view(*per_head, slots),
+            grad_last.view(per_head),
+            grad_writes.view(per_head),
+            grad_reads.view(ctx.walked).sum(dim=1),
+        )
 
 
 def _kept(write_weights: Tensor, out: Tensor | None = None) -> Tensor:
@@ -79,11 +96,7 @@ def follow_links(
     Returns:
         The link matrix of this time; forward and backward weights, each [batch, read_head, write_head, slot].
     """
-    batch, write_heads, slots = write_weights.shape
-    read_heads = read_weights.shape[1]
-    reads = read_weights.unsqueeze(1).expand(batch, write_heads, read_heads, slots).flatten(0, 1)
-    updated, forward, backward = _Links.apply(  # type: ignore[no-untyped-call]
-        link.flatten(0, 1), precedence.flatten(0, 1), write_weights.flatten(0, 1), reads
+    followed: tuple[Tensor, Tensor, Tensor] = _Links.apply(  # type: ignore[no-untyped-call]
+        link, precedence, write_weights, read_weights
     )
-    walked = (batch, write_heads, read_heads, slots)
-    return updated.view_as(link), forward.view(walked).transpose(1, 2), backward.view(walked).transpose(1, 2)
+    return followed
