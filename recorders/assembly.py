@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from memviz import fields
-from memviz.recorders.capture import Capture, Channel, MemoryInfo
+from memviz.recorders.capture import Capture, Channel, MemoryInfo, peek_interpreter_stack
 from memviz.recorders.faults import Faults
 from memviz.recorders.selection import BatchChoice, FieldChoice
 from memviz.recorders.sink import Draft
-from memviz.recorders.staging import Backend, Selection, backend_for, batch_size, stack, stored_axes
-
-_BOUNDARY = (fields.INITIAL_PREFIX, fields.FINAL_PREFIX)
+from memviz.recorders.staging import Backend, Selection, Snapshot, backend_for, snapshot
 
 
 class Assembler:
@@ -37,6 +33,7 @@ class Assembler:
         self.dtype = dtype
         self._given = backend
         self._backends: dict[torch.device, Backend] = {}
+        self._choices: dict[tuple[str, tuple[str, ...]], frozenset[str]] = {}
 
     def assemble(self, capture: Capture, choice: FieldChoice, cloned: set[str], faults: Faults) -> Draft | None:
         """The draft of one forward; None when there is nothing to record.
@@ -48,80 +45,82 @@ class Assembler:
             faults: hears about what is left out.
         """
         with _plain_torch():
-            channels = self._truthful(capture, _wanted(capture, choice), cloned, faults)
-            size = max((batch_size(c, v) or 1 for c, v in channels), default=1)
+            wanted = self._wanted(capture, choice, cloned)
+            size = _batch_size(capture, wanted)
             items = self.batch.items(size)
-            if not channels:
-                return None
             if not items:
                 faults.say(f"{self.batch} was asked for, but the batch has {size}; nothing is recorded of it", "error")
                 return None
-            tensors = self._stacked(channels, Selection(items, size), faults)
-            if not tensors:
+            snapshots = self._snapshots(capture, wanted, Selection(items, size), cloned, faults)
+            if not snapshots:
                 return None
-            moment = capture.moment
+            groups = _by_device(snapshots)
             return Draft(
-                step=moment.step,
-                forward=moment.forward,
+                step=capture.moment.step,
+                forward=capture.moment.forward,
                 wall=time.time(),
                 batch=items,
                 labels=capture.labels,
-                copies=[self._backend(device).start(group) for device, group in _by_device(tensors).items()],
-                axes={channel.full_name: stored_axes(channel) for channel, _ in channels},
+                copies=[self._backend(device).start(group, faults.error) for device, group in groups.items()],
+                channels=tuple([one.channel for one in snapshots]),
                 memories=capture.memories,
-                nbytes=sum(tensor.nbytes for tensor in tensors.values()),
+                nbytes=sum([one.tensor.nbytes for one in snapshots]),
             )
 
-    def _truthful(
-        self, capture: Capture, wanted: Collection[int], cloned: set[str], faults: Faults
-    ) -> list[tuple[Channel, list[Tensor]]]:
-        """The channels whose values are still what they were when they were kept."""
-        truthful = []
+    def _snapshots(
+        self, capture: Capture, wanted: Sequence[int], selection: Selection, cloned: set[str], faults: Faults
+    ) -> list[Snapshot]:
+        """The fields whose values are still what they were, and as many as the other fields of their memory have."""
+        times = _times(capture, wanted)
+        snapshots = []
         for index in wanted:
             channel, values = capture.channels[index], capture.values[index]
             if not values:
                 continue
             if capture.overwritten(index):
                 cloned.add(channel.full_name)
-                faults.say(
-                    f"{channel.full_name} was written into after it was captured; it is left out of the record of step "
-                    f"{capture.moment.step} and copied at once from now on",
-                    "note",
-                    key=f"cloned {channel.full_name}",
-                )
-                continue
-            truthful.append((channel, values))
-        return truthful
+                _say_overwritten(channel, capture.moment.step, faults)
+            elif times and channel.layout.timed and len(values) != times[channel.memory]:
+                _say_irregular(channel, len(values), times[channel.memory], faults)
+            else:
+                try:
+                    snapshots.append(snapshot(channel, values, selection, self.dtype))
+                except Exception as error:
+                    faults.error(error, channel.full_name)
+        return snapshots
 
-    def _stacked(
-        self, channels: list[tuple[Channel, list[Tensor]]], selection: Selection, faults: Faults
-    ) -> dict[str, Tensor]:
-        """The stacked fields by full name, without those that disagree with the others about the length of an axis."""
-        times = _usual_times(channels)
-        tensors: dict[str, Tensor] = {}
-        lengths: dict[tuple[str, str], int] = {}
-        for channel, values in channels:
-            name = channel.full_name
-            expected = times.get(channel.memory)
-            if _timed(channel) and expected is not None and len(values) != expected:
-                faults.say(
-                    f"{name} came {len(values)} times where the other fields of {channel.memory} came {expected} "
-                    f"times; it is left out. Give it a memory of its own by tapping 'other/{channel.field}'",
-                    "error",
-                    key=f"times {name}",
-                )
-                continue
-            try:
-                tensor = stack(channel, values, selection, self.dtype)
-            except Exception as error:
-                faults.error(error, name)
-                continue
-            disagreement = _disagreement(channel, tensor, lengths)
-            if disagreement:
-                faults.say(f"{name} is left out: {disagreement}", "error", key=f"lengths {name}")
-                continue
-            tensors[name] = tensor
-        return tensors
+    def _wanted(self, capture: Capture, choice: FieldChoice, cloned: set[str]) -> Sequence[int]:
+        """The channels to record. What taps brought is chosen now that it is known; states may leave a last value."""
+        if not capture.tap_channels:
+            return range(len(capture.channels))
+        tapped = set(capture.tap_channels.values())
+        wanted = [index for index in range(len(capture.channels)) if index not in tapped]
+        planned = {capture.channels[index].full_name for index in wanted}
+        by_memory: dict[str, dict[str, int]] = {}
+        for (memory, field), index in capture.tap_channels.items():
+            if capture.channels[index].full_name not in planned:
+                by_memory.setdefault(memory, {})[field] = index
+        for memory, reached in by_memory.items():
+            chosen = self._chosen(memory, tuple(reached), capture, choice)
+            for field, index in reached.items():
+                last = f"{fields.FINAL_PREFIX}{field}"
+                if field in chosen:
+                    wanted.append(index)
+                if (
+                    last in chosen
+                    and last not in reached
+                    and capture.values[index]
+                    and "time" not in capture.channels[index].axes
+                ):
+                    wanted.append(_last_value(capture, index, last, cloned))
+        return sorted(wanted)
+
+    def _chosen(self, memory: str, reached: tuple[str, ...], capture: Capture, choice: FieldChoice) -> frozenset[str]:
+        known = self._choices.get((memory, reached))
+        if known is None:
+            info = capture.memories.get(memory, MemoryInfo())
+            known = self._choices[memory, reached] = choice.choose(memory, info, reached)
+        return known
 
     def _backend(self, device: torch.device) -> Backend:
         if self._given is not None:
@@ -131,81 +130,82 @@ class Assembler:
         return self._backends[device]
 
 
-def _wanted(capture: Capture, choice: FieldChoice) -> list[int]:
-    """The channels to record. What taps brought is chosen now that it is known; states may leave a last value."""
-    tapped = set(capture.tap_channels.values())
-    wanted = [index for index in range(len(capture.channels)) if index not in tapped]
-    planned = {capture.channels[index].full_name for index in wanted}
-    by_memory: dict[str, dict[str, int]] = defaultdict(dict)
-    for index in tapped:
-        channel = capture.channels[index]
-        if channel.full_name not in planned:
-            by_memory[channel.memory][channel.field] = index
-    for memory, reached in by_memory.items():
-        info = capture.memories.get(memory, MemoryInfo())
-        chosen = choice.choose(memory, info, tuple(reached))
-        for field, index in reached.items():
-            last = f"{fields.FINAL_PREFIX}{field}"
-            if field in chosen:
-                wanted.append(index)
-            if last in chosen and last not in reached and "time" not in capture.channels[index].axes:
-                wanted.append(_last_value(capture, index, last))
-    return sorted(wanted)
-
-
-def _last_value(capture: Capture, index: int, field: str) -> int:
+def _last_value(capture: Capture, index: int, field: str, cloned: set[str]) -> int:
     """A channel that has the last value of another one."""
     channel = capture.channels[index]
-    last = capture.add_channel(Channel(channel.memory, field, channel.axes, "last", None, channel.mutable))
-    capture.values[last] = capture.values[index][-1:]
-    capture.versions[last] = capture.versions[index][-1:]
+    last = capture.add_channel(Channel(channel.memory, field, channel.axes, "last"))
+    value = capture.values[index][-1]
+    capture.values[last] = [value]
+    capture.versions[last] = value._version
+    if capture.overwritten(index):
+        cloned.add(channel.full_name)
+        capture.versions[last] = -1
     return last
 
 
-def _timed(channel: Channel) -> bool:
-    """Whether the number of values is the number of times."""
-    return "time" in stored_axes(channel) and "time" not in channel.axes
+def _batch_size(capture: Capture, wanted: Sequence[int]) -> int:
+    """Number of items in the batch: a field with one item may stand for all of them."""
+    for index in wanted:
+        channel, values = capture.channels[index], capture.values[index]
+        axis = channel.layout.batch
+        if axis >= 0 and values and values[0].ndim == len(channel.axes) and values[0].shape[axis] != 1:
+            return int(values[0].shape[axis])
+    return 1
 
 
-def _usual_times(channels: list[tuple[Channel, list[Tensor]]]) -> dict[str, int]:
-    """For each memory the number of values that most of its fields have, the larger one when two are as frequent."""
-    counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for channel, values in channels:
-        if _timed(channel):
-            counts[channel.memory][len(values)] += 1
+def _times(capture: Capture, wanted: Sequence[int]) -> dict[str, int]:
+    """For each memory the number of values that most of its fields have, the larger one when two are as frequent.
+
+    Empty when all fields of each memory agree, as they nearly always do.
+    """
+    counts: dict[str, dict[int, int]] = {}
+    for index in wanted:
+        channel, number = capture.channels[index], len(capture.values[index])
+        if number and channel.layout.timed:
+            found = counts.setdefault(channel.memory, {})
+            found[number] = found.get(number, 0) + 1
+    if all(len(found) == 1 for found in counts.values()):
+        return {}
     return {memory: max(found, key=lambda n: (found[n], n)) for memory, found in counts.items()}
 
 
-def _disagreement(channel: Channel, tensor: Tensor, lengths: dict[tuple[str, str], int]) -> str:
-    """Why a field does not fit those before it; "" when it does, and its lengths are noted then."""
-    if channel.field.startswith(_BOUNDARY):
-        return ""
-    found = list(zip(stored_axes(channel), tensor.shape, strict=True))
-    for axis, length in found:
-        known = lengths.get((channel.memory, axis), length)
-        if known != length:
-            return f"its axis {axis!r} has {length} entries where another field of {channel.memory} has {known}"
-    lengths.update({(channel.memory, axis): length for axis, length in found})
-    return ""
+def _say_overwritten(channel: Channel, step: int, faults: Faults) -> None:
+    faults.say(
+        f"{channel.full_name} was written into after it was captured; it is left out of the record of step {step} and "
+        f"copied at once from now on",
+        "note",
+        key=f"overwritten {channel.full_name}",
+    )
 
 
-def _by_device(tensors: dict[str, Tensor]) -> dict[torch.device, dict[str, Tensor]]:
-    groups: dict[torch.device, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        groups.setdefault(tensor.device, {})[name] = tensor
+def _say_irregular(channel: Channel, number: int, usual: int, faults: Faults) -> None:
+    faults.say(
+        f"{channel.full_name} came {number} times where the other fields of {channel.memory} came {usual} times; it is "
+        f"left out. Give it a memory of its own by tapping 'other/{channel.field}'",
+        "error",
+        key=f"irregular {channel.full_name}",
+    )
+
+
+def _by_device(snapshots: list[Snapshot]) -> dict[torch.device, list[Snapshot]]:
+    groups: dict[torch.device, list[Snapshot]] = {}
+    for one in snapshots:
+        groups.setdefault(one.tensor.device, []).append(one)
     return groups
 
 
 @contextlib.contextmanager
 def _plain_torch() -> Iterator[None]:
     """Compute without gradients, outside inference mode, and unseen by the modes that the model runs under."""
-    with contextlib.ExitStack() as modes:
-        modes.enter_context(torch.no_grad())
-        if torch.is_inference_mode_enabled():
+    with torch.no_grad(), torch._C.DisableTorchFunction():
+        if not torch.is_inference_mode_enabled() and peek_interpreter_stack() is None:
+            yield
+            return
+        with contextlib.ExitStack() as modes:
             modes.enter_context(torch.inference_mode(False))
-        if torch._C._functorch.peek_interpreter_stack() is not None:
-            from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+            modes.enter_context(torch.no_grad())
+            if peek_interpreter_stack() is not None:
+                from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
-            modes.enter_context(temporarily_clear_interpreter_stack())
-        modes.enter_context(torch._C.DisableTorchFunction())
-        yield
+                modes.enter_context(temporarily_clear_interpreter_stack())
+            yield

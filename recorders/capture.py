@@ -6,20 +6,25 @@ only as good as nobody writes into its tensor, so the version counter is kept wi
 
 from __future__ import annotations
 
+import dataclasses
+import operator
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from types import FrameType, MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from memviz.recorders.layout import Layout, layout
 from memviz.recorders.probes import Keep
 from memviz.recorders.steps import Moment
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+peek_interpreter_stack: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack
+"""None outside the transforms of torch.func (vmap, grad, ...)."""
+
+_version = operator.attrgetter("_version")
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -38,10 +43,12 @@ class Channel:
     finish: Callable[[Tensor], Tensor] | None = None
     mutable: bool = False
 
-    @property
-    def full_name(self) -> str:
-        """`<memory>/<field>`."""
-        return f"{self.memory}/{self.field}"
+    full_name: str = dataclasses.field(init=False)
+    layout: Layout = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "full_name", f"{self.memory}/{self.field}")
+        object.__setattr__(self, "layout", layout(self.field, self.axes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class MemoryInfo:
     """What a trace says about a memory besides its fields."""
 
     law: str = ""
-    attributes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=lambda: _NOTHING)
     tapped: bool = False
 
 
@@ -58,25 +65,30 @@ class Capture:
 
     Attributes:
         channels: those of the probes first, then those that taps opened.
-        values, versions: per channel, the tensors in the order of their arrival and their version counters then.
+        values: per channel, the tensors in the order of their arrival.
+        versions: per channel, the sum of their version counters then. Counters only grow, so an equal sum at the end
+            means that nobody has written into any of them.
+        plain: per channel, whether a value is simply appended.
         calls: per site, how often it was called.
         nanoseconds: time spent collecting.
-        frame: the Python frame of the forward, which tells a nested forward from one that was interrupted.
+        tap_channels: the channels that taps opened, by memory and field.
+        tap_frame, tap_names: the frame that tapped last, and the channels of the names that it tapped.
     """
 
     __slots__ = (
-        "_cloned_names",
+        "_cloned",
+        "_copied",
         "calls",
         "channels",
-        "cloned",
-        "frame",
         "labels",
         "memories",
         "moment",
         "nanoseconds",
         "on_error",
-        "tap_cache",
+        "plain",
         "tap_channels",
+        "tap_frame",
+        "tap_names",
         "tap_paths",
         "values",
         "versions",
@@ -85,60 +97,69 @@ class Capture:
     def __init__(
         self,
         moment: Moment,
-        channels: list[Channel],
+        channels: Sequence[Channel],
         sites: int,
-        cloned: set[str],
+        cloned: Collection[str],
         memories: Mapping[str, MemoryInfo],
         labels: Mapping[str, Any],
         on_error: Callable[[Exception, str], None],
     ) -> None:
         self.moment = moment
-        self.channels = channels
-        self._cloned_names = cloned
-        self.cloned = [channel.mutable or channel.full_name in cloned for channel in channels]
         self.memories = dict(memories)
         self.labels = labels
         self.on_error = on_error
-        self.values: list[list[Tensor]] = [[] for _ in channels]
-        self.versions: list[list[int]] = [[] for _ in channels]
+        self.channels: list[Channel] = []
+        self.values: list[list[Tensor]] = []
+        self.versions: list[int] = []
+        self.plain: list[bool] = []
         self.calls = [0] * sites
         self.nanoseconds = 0
-        self.frame: FrameType | None = None
-        self.tap_channels: dict[str, int] = {}
+        self.tap_channels: dict[tuple[str, str], int] = {}
         self.tap_paths: dict[int, tuple[str, nn.Module]] | None = None
-        self.tap_cache: tuple[FrameType, tuple[str, nn.Module]] | None = None
+        self.tap_frame: FrameType | None = None
+        self.tap_names: dict[str, int] = {}
+        self._cloned = cloned
+        self._copied: list[bool] = []
+        for channel in channels:
+            self.add_channel(channel)
+
+    def add_channel(self, channel: Channel) -> int:
+        """Open a channel; returns its index."""
+        copied = channel.mutable or channel.full_name in self._cloned
+        self.channels.append(channel)
+        self.values.append([])
+        self.versions.append(0)
+        self.plain.append(channel.keep == "all" and not copied)
+        self._copied.append(copied)
+        return len(self.channels) - 1
 
     def put(self, index: int, value: Tensor) -> None:
         """Keep one value of a channel."""
-        if torch._C._functorch.peek_interpreter_stack() is not None:
+        if self.plain[index] and peek_interpreter_stack() is None and not value.is_inference():
+            self.versions[index] += value._version
+            self.values[index].append(value)
+        else:
+            self._put_carefully(index, value)
+
+    def _put_carefully(self, index: int, value: Tensor) -> None:
+        if peek_interpreter_stack() is not None:
             value = unwrap(value)
         values, keep = self.values[index], self.channels[index].keep
         if keep == "first" and values:
             return
-        if self.cloned[index] or value.is_inference():
-            # Inference tensors have no version counter, so a later write into them could not be noticed.
-            with torch.no_grad():
-                value = value.detach().clone()
         if keep == "last":
             values.clear()
-            self.versions[index].clear()
+            self.versions[index] = 0
+        if self._copied[index] or value.is_inference():
+            # Inference tensors have no version counter: a later write into them would go unnoticed.
+            with torch.inference_mode(False), torch.no_grad():
+                value = value.detach().clone()
+        self.versions[index] += value._version
         values.append(value)
-        self.versions[index].append(0 if value.is_inference() else value._version)
 
     def overwritten(self, index: int) -> bool:
         """Whether anybody wrote into a kept tensor since it was kept."""
-        for value, version in zip(self.values[index], self.versions[index], strict=True):
-            if not value.is_inference() and value._version != version:
-                return True
-        return False
-
-    def add_channel(self, channel: Channel) -> int:
-        """Open a channel that no probe declared, for a tap or for the model's own input and output."""
-        self.channels.append(channel)
-        self.cloned.append(channel.mutable or channel.full_name in self._cloned_names)
-        self.values.append([])
-        self.versions.append([])
-        return len(self.channels) - 1
+        return bool(sum(map(_version, self.values[index])) != self.versions[index])
 
 
 def unwrap(value: Tensor) -> Tensor:
@@ -146,7 +167,7 @@ def unwrap(value: Tensor) -> Tensor:
 
     Inside `vmap` a value lacks the mapped axis, and a wrapper must not leave its level.
     """
-    functorch = torch._C._functorch
+    functorch: Any = torch._C._functorch
     while functorch.is_functorch_wrapped_tensor(value):
         hidden = functorch.maybe_get_bdim(value) if functorch.is_batchedtensor(value) else -1
         value = functorch.get_unwrapped(value)

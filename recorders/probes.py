@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -20,8 +20,23 @@ from memviz.errors import RecorderError
 Keep = Literal["all", "first", "last"]
 """Which of the values of one forward are kept: one per time, or only the first, or only the last."""
 
-Getter = Callable[[tuple[Any, ...], Mapping[str, Any], Any], Any]
-"""`getter(args, kwargs, output)` gives the tensor of one call, or None when the call has none."""
+ArgumentGetter = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
+"""`getter(args, kwargs)` gives the tensor of a call that is about to run, or None when it has none."""
+
+OutputGetter = Callable[[Any], Any]
+"""`getter(output)` gives the tensor of a call that has returned, or None when it has none."""
+
+
+class Place(NamedTuple):
+    """Where a probe sits: the object, its method ("" for a hook on a module), and what takes the tensor there.
+
+    `before` says which kind of getter it is, and whether the probe sits before or after the call.
+    """
+
+    target: Any
+    method: str
+    before: bool
+    getter: Callable[..., Any]
 
 
 def same(value: Any) -> Any:
@@ -63,11 +78,14 @@ class Probe:
         """
         return value_axes(self.field, tuple(self.axes.split()) or None)
 
-    def place(self, module: nn.Module) -> tuple[Any, str, bool, Getter]:
-        """Where the probe sits: the object, its method ("" for a module hook), before or after the call, the getter.
+    def place(self, module: nn.Module) -> Place:
+        """Where the probe sits in a model.
 
         Args:
             module: the module of the memory that the probe belongs to.
+
+        Raises:
+            RecorderError: the model has no such place.
         """
         raise NotImplementedError
 
@@ -78,10 +96,9 @@ class OutputProbe(Probe):
 
     path: str = ""
 
-    def place(self, module: nn.Module) -> tuple[Any, str, bool, Getter]:
+    def place(self, module: nn.Module) -> Place:
         """See Probe.place."""
-        pick = self.pick
-        return _submodule(module, self.path, self.field), "", False, lambda args, kwargs, output: pick(output)
+        return Place(_submodule(module, self.path, self.field), "", False, self.pick)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +108,10 @@ class InputProbe(Probe):
     argument: str | int = 0
     path: str = ""
 
-    def place(self, module: nn.Module) -> tuple[Any, str, bool, Getter]:
+    def place(self, module: nn.Module) -> Place:
         """See Probe.place."""
         target = _submodule(module, self.path, self.field)
-        return target, "", True, argument_getter(target.forward, self.argument, self.pick, self.field)
+        return Place(target, "", True, argument_getter(target.forward, self.argument, self.pick, self.field))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +127,7 @@ class MethodProbe(Probe):
     path: str = ""
     of: Callable[[nn.Module], Any] = same
 
-    def place(self, module: nn.Module) -> tuple[Any, str, bool, Getter]:
+    def place(self, module: nn.Module) -> Place:
         """See Probe.place."""
         target = self.of(_submodule(module, self.path, self.field))
         function = getattr(target, self.method, None)
@@ -120,9 +137,8 @@ class MethodProbe(Probe):
                 f"the adapter was written for another version of this model"
             )
         if self.argument is None:
-            pick = self.pick
-            return target, self.method, False, lambda args, kwargs, output: pick(output)
-        return target, self.method, True, argument_getter(function, self.argument, self.pick, self.field)
+            return Place(target, self.method, False, self.pick)
+        return Place(target, self.method, True, argument_getter(function, self.argument, self.pick, self.field))
 
 
 def value_axes(field: str, axes: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -144,7 +160,7 @@ def value_axes(field: str, axes: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def argument_getter(
     function: Callable[..., Any], argument: str | int, pick: Callable[[Any], Any], field: str
-) -> Getter:
+) -> ArgumentGetter:
     """A getter of one argument of `function`, whether it is passed by position or by name.
 
     Raises:
@@ -165,12 +181,14 @@ def argument_getter(
     else:
         index, name = argument, names[argument] if argument < len(names) else ""
 
-    def get(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> Any:
-        if index < len(args):
-            return pick(args[index])
-        return pick(kwargs[name]) if name in kwargs else None
+    def get(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return args[index] if index < len(args) else kwargs.get(name)
 
-    return get
+    def get_part(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        value = get(args, kwargs)
+        return None if value is None else pick(value)
+
+    return get if pick is same else get_part
 
 
 def _submodule(module: nn.Module, path: str, field: str) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from memviz.recorders import explain, lifecycle, model_io, tap
 from memviz.recorders.adapters.base import MemoryPlan
 from memviz.recorders.assembly import Assembler
 from memviz.recorders.capture import Capture, Channel, MemoryInfo, open_captures
+from memviz.recorders.compiling import Stances
 from memviz.recorders.faults import Faults
 from memviz.recorders.hooks import AfterForward, BeforeForward, CompiledCall, is_running
 from memviz.recorders.schedule import Schedule
@@ -120,6 +120,7 @@ class Recorder:
         self._wanted_io = choice.choose(fields.MODEL, MemoryInfo(), tuple(self._io))
         self._sites, self._channels = make_sites(_chosen(plans, choice), lambda: self._thread.capture)
         self._plug = SitePlug(self._sites)
+        self._stances = Stances(model)
         self._handles: list[Any] = []
 
     def start(self, writer: TraceWriter, policy: str) -> None:
@@ -315,19 +316,17 @@ class Recorder:
         if not moment.training:
             labels.setdefault("mode", "eval")
         capture = Capture(
-            moment, list(self._channels), len(self._sites), self._cloned, self._memories, labels, self._faults.error
+            moment, self._channels, len(self._sites), self._cloned, self._memories, labels, self._faults.error
         )
         self._thread.capture = capture
         open_captures().append((self._model, capture))
         tap.captures_changed(1)
         self._plug.plug()
-        if "torch._dynamo.eval_frame" in sys.modules:
-            # Compiled code runs no hooks that came later; a sampled forward runs eagerly, without recompiling.
-            self._thread.stance = torch.compiler.set_stance("force_eager")
+        self._thread.stance = self._stances.enter()
         for site in self._sites:
             if site.target is module and not site.method:
                 if site.before:
-                    site.collect(args, kwargs, None)  # torch has already listed the pre-hooks that it will call
+                    site.collect_before(args, kwargs)  # torch has already listed the pre-hooks that it will call
                 else:
                     self._place_after_hook()  # ours must come last, after those of the probes
         given = {"input": model_io.model_input(args, kwargs), **sequences}
@@ -357,8 +356,7 @@ class Recorder:
         here = self._thread
         capture, here.capture = here.capture, None
         stance, here.stance = here.stance, None
-        if stance is not None:
-            stance.__exit__(None, None, None)
+        self._stances.leave(stance)
         if capture is not None:
             open_captures()[:] = [pair for pair in open_captures() if pair[1] is not capture]
             tap.captures_changed(-1)

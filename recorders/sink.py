@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
 from memviz import fields
 from memviz.errors import MemvizError, RecorderError, TraceError
-from memviz.recorders.capture import MemoryInfo
+from memviz.recorders.capture import Channel, MemoryInfo
 from memviz.recorders.faults import Faults
 from memviz.recorders.staging import Copy
 from memviz.trace.dtypes import dtype_name
@@ -39,7 +39,7 @@ _SIZES = {"slot": "slots", "word": "words", "read_head": "read_heads", "write_he
 class Draft:
     """A record whose arrays may still be on their way from the device.
 
-    `copies` bring the fields by full name; `axes` and `memories` describe them; `nbytes` is their size.
+    `copies` bring the fields by full name; `channels` and `memories` describe them; `nbytes` is their size.
     """
 
     step: int
@@ -48,7 +48,7 @@ class Draft:
     batch: Sequence[int]
     labels: Mapping[str, Any]
     copies: Sequence[Copy]
-    axes: Mapping[str, tuple[str, ...]]
+    channels: Sequence[Channel]
     memories: Mapping[str, MemoryInfo]
     nbytes: int
 
@@ -96,8 +96,8 @@ class Sink:
         self._policy = policy
         self._on_stop, self._on_half = on_stop, on_half
         self._capacity = records
-        self._queue: deque[_Message] = deque()
-        self._changed = threading.Condition()
+        self._queue: SimpleQueue[_Message] = SimpleQueue()
+        self._changed = threading.Condition()  # guards the counts; tells who waits for room
         self._records, self._bytes = 0, 0  # waiting or being written
         self._gap, self._gap_step = 0, 0
         self._declared: dict[str, str] = {}
@@ -143,8 +143,7 @@ class Sink:
                 self._write_gap()
                 self._records += 1
                 self._bytes += draft.nbytes
-                self._queue.append(draft)
-                self._changed.notify_all()
+                self._queue.put(draft)
         if not fits:
             self.drop(draft.step)
         return fits
@@ -164,8 +163,7 @@ class Sink:
             if self._closed:
                 return True
             self._write_gap()
-            self._queue.append(message)
-            self._changed.notify_all()
+            self._queue.put(message)
         return message.done.wait(timeout)
 
     def close(self) -> None:
@@ -173,7 +171,7 @@ class Sink:
         with self._changed:
             if not self._closed:
                 self._write_gap()
-                self._queue.append(None)
+                self._queue.put(None)
             self._closed = True
             self._changed.notify_all()
         self._thread.join(CLOSE_SECONDS)
@@ -184,7 +182,7 @@ class Sink:
         """Forget everything, as a forked child must: the thread and the trace belong to its parent."""
         self._changed = threading.Condition()  # the parent may have held the old one at the fork
         self._closed, self._stopped = True, "this process was forked from the one that records"
-        self._queue = deque()
+        self._queue = SimpleQueue()
 
     def _fits(self, nbytes: int) -> bool:
         # One record always fits, however large: else it would never be recorded.
@@ -194,21 +192,16 @@ class Sink:
         if self._gap:
             message = f"{self._gap} record{'s' if self._gap > 1 else ''} dropped: the writer could not keep up"
             data = {"dropped": self._gap, "reason": "queue full"}
-            self._queue.append(Event("gap", message, time.time(), self._gap_step, data))
+            self._queue.put(Event("gap", message, time.time(), self._gap_step, data))
             self._gap = 0
 
     def _put_line(self, message: _Scalars | Event) -> None:
-        with self._changed:
-            if self._closed or len(self._queue) > QUEUED_LINES:
-                return
-            self._queue.append(message)
-            self._changed.notify_all()
+        if not self._closed and self._queue.qsize() < QUEUED_LINES:
+            self._queue.put(message)
 
     def _run(self) -> None:
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queue)
-                message = self._queue.popleft()
+            message = self._queue.get()
             if message is None:
                 break
             try:
@@ -262,8 +255,10 @@ class Sink:
         arrays: dict[str, np.ndarray] = {}
         for copy in draft.copies:
             arrays.update(copy.wait())
+        axes = {channel.full_name: channel.layout.stored for channel in draft.channels}
         arrays = {name: kept for name, array in arrays.items() if (kept := _initial(name, array)) is not None}
-        self._declare(draft, arrays)
+        self._leave_out_misfits(arrays, axes)
+        self._declare(draft, arrays, axes)
         self._writer.append(
             RecordData(draft.step, arrays, draft.wall, draft.forward, draft.batch, self._labels(draft.labels))
         )
@@ -272,19 +267,35 @@ class Sink:
             self._half += (self._writer.limit - self._half) // 2
             self._on_half()
 
-    def _declare(self, draft: Draft, arrays: Mapping[str, np.ndarray]) -> None:
+    def _leave_out_misfits(self, arrays: dict[str, np.ndarray], axes: Mapping[str, tuple[str, ...]]) -> None:
+        """Remove fields that disagree with those before them about the length of an axis, and say so."""
+        lengths: dict[tuple[str, str], int] = {}
+        for name in sorted(arrays, key=_is_boundary):
+            memory = fields.memory_of(name)
+            for axis, length in zip(axes[name], arrays[name].shape, strict=True):
+                known = lengths.get((memory, axis), length)
+                if known != length and not (length == 1 and _is_boundary(name)):
+                    text = f"{name} is left out: its axis {axis!r} has {length} entries, in other fields it has {known}"
+                    self._faults.say(text, "error", key=f"lengths {name}")
+                    del arrays[name]
+                    break
+            else:
+                if not _is_boundary(name):
+                    lengths.update({(memory, axis): n for axis, n in zip(axes[name], arrays[name].shape, strict=True)})
+
+    def _declare(self, draft: Draft, arrays: Mapping[str, np.ndarray], axes: Mapping[str, tuple[str, ...]]) -> None:
         """Declare what is new: a memory, a field, or another dtype than before."""
         new: dict[str, dict[str, FieldSchema]] = {}
         for name, array in arrays.items():
             dtype = dtype_name(array)
             if self._declared.get(name) != dtype:
-                new.setdefault(fields.memory_of(name), {})[name] = _schema(name, draft.axes[name], dtype)
+                new.setdefault(fields.memory_of(name), {})[name] = _schema(name, axes[name], dtype)
         for memory, schemas in new.items():
             info = draft.memories.get(memory, MemoryInfo())
             found = {
                 _SIZES[axis]: length
                 for name in schemas
-                if not fields.bare_name(name).startswith((fields.INITIAL_PREFIX, fields.FINAL_PREFIX))
+                if not _is_boundary(name)
                 for axis, length in zip(schemas[name].axes, arrays[name].shape, strict=True)
                 if axis in _SIZES
             }
@@ -311,6 +322,11 @@ def _schema(name: str, axes: tuple[str, ...], dtype: str) -> FieldSchema:
         return FieldSchema(bare, axes, dtype)
     schema = FieldSchema(bare, axes, dtype, known.kind, known.low, known.high)
     return replace(schema, simplex=known.simplex)
+
+
+def _is_boundary(name: str) -> bool:
+    """Whether a field is the state before the first or after the last time."""
+    return fields.bare_name(name).startswith((fields.INITIAL_PREFIX, fields.FINAL_PREFIX))
 
 
 def _initial(name: str, array: np.ndarray) -> np.ndarray | None:

@@ -6,6 +6,7 @@ the capture of its own thread: a forward of the same model in another thread pas
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
@@ -16,9 +17,14 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from memviz.recorders.capture import Capture, Channel
-from memviz.recorders.probes import Getter, Probe
+from memviz.recorders.probes import Probe
 
 FindCapture = Callable[[], Capture | None]
+
+_Takes = list[tuple[int, Callable[..., Any]]]
+"""Channels and the getters that feed them."""
+
+_current_graph_task_id = torch._C._current_graph_task_id
 
 
 class Site:
@@ -33,38 +39,70 @@ class Site:
         self.before = before
         self.index = index
         self.find = find
-        self.takes: list[tuple[int, int, int, Getter]] = []  # turn, turns, channel, getter
+        self._takes: list[tuple[Probe, int, Callable[..., Any]]] = []
+        self._opening: list[_Takes] = [[]]  # by call, for the first calls of a forward
+        self._steady: list[_Takes] = [[]]  # by call modulo its length, for all later ones
         self._handle: RemovableHandle | None = None
 
-    def take(self, probe: Probe, channel: int, getter: Getter) -> None:
+    def take(self, probe: Probe, channel: int, getter: Callable[..., Any]) -> None:
         """Add what one probe takes here."""
-        self.takes.append((probe.turn, probe.turns, channel, getter))
+        self._takes.append((probe, channel, getter))
+        period = math.lcm(*(probe.turns for probe, _, _ in self._takes))
+        self._opening = [self._taken(call) for call in range(period)]
+        self._steady = [self._taken(call + period) for call in range(period)]
+        if not any(self._steady):
+            self._steady = []
 
-    def collect(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> None:
-        """Hand the values of one call to the capture of this thread, if there is one."""
+    def _taken(self, call: int) -> _Takes:
+        """What is taken at one call: of a probe that keeps the first value only, at the first call of its turn."""
+        return [
+            (channel, getter)
+            for probe, channel, getter in self._takes
+            if (call == probe.turn if probe.keep == "first" else call % probe.turns == probe.turn % probe.turns)
+        ]
+
+    def collect_before(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Hand the arguments of a call to the capture of this thread, if there is one."""
         capture = self.find()
         # Inside backward a checkpointed part of the model runs again: those calls are no new times.
-        if capture is None or torch._C._current_graph_task_id() != -1:
-            return
-        start = perf_counter_ns()
+        if capture is not None and _current_graph_task_id() == -1:
+            start = perf_counter_ns()
+            for channel, getter in self._next(capture):
+                try:
+                    value = getter(args, kwargs)
+                    if value is not None:
+                        capture.put(channel, value)
+                except Exception as error:
+                    capture.on_error(error, capture.channels[channel].full_name)
+            capture.nanoseconds += perf_counter_ns() - start
+
+    def collect_after(self, output: Any) -> None:
+        """Hand the result of a call to the capture of this thread, if there is one."""
+        capture = self.find()
+        if capture is not None and _current_graph_task_id() == -1:
+            start = perf_counter_ns()
+            for channel, getter in self._next(capture):
+                try:
+                    value = getter(output)
+                    if value is not None:
+                        capture.put(channel, value)
+                except Exception as error:
+                    capture.on_error(error, capture.channels[channel].full_name)
+            capture.nanoseconds += perf_counter_ns() - start
+
+    def _next(self, capture: Capture) -> _Takes:
+        """What is taken at the call that is happening; counts it."""
         call = capture.calls[self.index]
         capture.calls[self.index] = call + 1
-        for turn, turns, channel, getter in self.takes:
-            if turns != 1 and call % turns != turn:
-                continue
-            try:
-                value = getter(args, kwargs, output)
-                if value is not None:
-                    capture.put(channel, value)
-            except Exception as error:
-                capture.on_error(error, capture.channels[channel].full_name)
-        capture.nanoseconds += perf_counter_ns() - start
+        if call < len(self._opening):
+            return self._opening[call]
+        return self._steady[call % len(self._steady)] if self._steady else []
 
     def _pre_hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.collect(args, kwargs, None)
+        self.collect_before(args, kwargs)
 
-    def _hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        self.collect(args, kwargs, output)
+    def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        self.collect_after(output)
 
     def plug(self) -> None:
         """Place the hook or the wrap."""
@@ -73,7 +111,7 @@ class Site:
         elif self.before:
             self._handle = self.target.register_forward_pre_hook(self._pre_hook, with_kwargs=True)
         else:
-            self._handle = self.target.register_forward_hook(self._hook, with_kwargs=True)
+            self._handle = self.target.register_forward_hook(self._hook)
 
     def unplug(self) -> None:
         """Take it out again, leaving the model as it was."""
@@ -190,11 +228,11 @@ def _make_wrapper(original: Callable[..., Any], sites: list[Site]) -> Callable[.
         here = tuple(sites)
         for site in here:
             if site.before:
-                site.collect(args, kwargs, None)
+                site.collect_before(args, kwargs)
         output = original(*args, **kwargs)
         for site in here:
             if not site.before:
-                site.collect(args, kwargs, output)
+                site.collect_after(output)
         return output
 
     return wrapper

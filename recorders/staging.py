@@ -6,38 +6,22 @@ by one transfer into pinned memory on a stream of its own, and the writer thread
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import ml_dtypes
 import numpy as np
 import torch
 from torch import Tensor
 
-from memviz import fields
 from memviz.errors import SchemaError
 from memviz.recorders.capture import Channel
 from memviz.recorders.selection import storable
 
-SMALL = 1 << 16
-"""Values up to which it is faster to stack whole batches and select once than to select from every tensor."""
+SMALL = 64 * 1024
+"""Bytes of a value up to which copying it whole and selecting batch items later is faster than selecting first."""
 
 _ALIGNMENT = 16
-
-
-def stored_axes(channel: Channel) -> tuple[str, ...]:
-    """The axes under which a channel's field is stored: those of the catalogue, or time before its own."""
-    known = fields.lookup(channel.field)
-    if known is not None:
-        return known.axes
-    return ("time", *(axis for axis in channel.axes if axis != "time"))
-
-
-def batch_size(channel: Channel, values: Sequence[Tensor]) -> int | None:
-    """Number of batch items in the values of a channel; None when it has no batch axis or nothing arrived."""
-    if not values or "batch" not in channel.axes or values[0].ndim != len(channel.axes):
-        return None
-    return int(values[0].shape[channel.axes.index("batch")])
 
 
 class Selection:
@@ -77,95 +61,106 @@ class Selection:
         return value.expand(*value.shape[:axis], len(self.items), *value.shape[axis + 1 :])
 
 
-def stack(channel: Channel, values: Sequence[Tensor], selection: Selection, dtype: torch.dtype | None) -> Tensor:
-    """All values of a channel as one contiguous tensor that shares memory with none of them.
+class Snapshot(NamedTuple):
+    """All values of a channel in one tensor that shares memory with none of them, not yet in its stored form.
+
+    Attributes:
+        channel: says which axes the values had.
+        tensor: [time, *axes of a value], or the axes of a value when it brings its own time or has none.
+        selection: which batch items to select; None when that is done.
+        dtype: see memviz.recorders.selection.storable.
+    """
+
+    channel: Channel
+    tensor: Tensor
+    selection: Selection | None
+    dtype: torch.dtype | None
+
+    def shaped(self) -> Tensor:
+        """The stored form: items selected, axes in order, values in a storable format; [*channel.layout.stored].
+
+        Raises:
+            SchemaError: the values do not have the axes that the channel declares.
+        """
+        plan, shaped = self.channel.layout, self.tensor
+        if self.selection is not None:
+            shaped = self.selection.of(shaped, plan.batch + plan.timed, self.channel.full_name)
+        if self.channel.finish is not None:
+            shaped = self.channel.finish(shaped)
+        for _ in range(plan.missing):
+            shaped = shaped.unsqueeze(-1)
+        if plan.order:
+            shaped = shaped.permute(plan.order)
+        return storable(shaped, self.dtype)
+
+
+def snapshot(channel: Channel, values: list[Tensor], selection: Selection, dtype: torch.dtype | None) -> Snapshot:
+    """Copy the values of a channel into one tensor, which is all that the training thread must do itself.
 
     Args:
         channel: says which axes the values have.
         values: one tensor per time; for a field without time, or whose values bring their own, mostly one.
         selection: which batch items.
-        dtype: see memviz.recorders.selection.storable.
-
-    Returns:
-        [*stored_axes(channel)], on the device of the values.
+        dtype: of the stored field.
 
     Raises:
         SchemaError: the values do not have the axes that the channel declares.
     """
-    axes, first = channel.axes, values[0]
-    target = stored_axes(channel)
-    if first.ndim != len(axes):
+    plan, first = channel.layout, values[0]
+    if first.ndim != len(channel.axes):
         raise SchemaError(
-            f"{channel.full_name}: expected a tensor with axes [{', '.join(axes)}], got shape {tuple(first.shape)}; "
-            f"declare the axes that it has"
+            f"{channel.full_name}: expected a tensor with axes [{', '.join(channel.axes)}], got shape "
+            f"{tuple(first.shape)}; declare the axes that it has"
         )
-    for axis in axes:
-        if axis not in target:
-            raise SchemaError(f"{channel.full_name}: has no axis {axis!r}; its axes are [{', '.join(target)}]")
-    batch = axes.index("batch") if "batch" in axes else -1
-    selecting = batch >= 0 and not (selection.everything and first.shape[batch] == selection.size)
-    if selecting and first.numel() * len(values) > SMALL:
-        values = [selection.of(value, batch, channel.full_name) for value in values]
-        selecting = False
-    timed = "time" in target and "time" not in axes
-    if timed:
-        stacked, axes, batch = torch.stack(tuple(values)), ("time", *axes), batch + 1
-    else:
-        stacked = values[0].detach() if len(values) == 1 else torch.cat(tuple(values), axes.index("time"))
-    if selecting:
-        stacked = selection.of(stacked, batch, channel.full_name)
-    if channel.finish is not None:
-        stacked = channel.finish(stacked)
-    if axes != target:
-        for axis in target:
-            if axis not in axes:
-                stacked, axes = stacked.unsqueeze(-1), (*axes, axis)
-        stacked = stacked.permute([axes.index(axis) for axis in target])
-    stacked = storable(stacked, dtype).contiguous()
-    if not timed and stacked.untyped_storage().data_ptr() == first.untyped_storage().data_ptr():
-        stacked = stacked.clone()  # a field without time is one tensor, which lives on in the model
-    return stacked
+    axis = plan.batch
+    later: Selection | None = selection
+    if axis < 0 or (selection.everything and first.shape[axis] == selection.size):
+        later = None
+    elif first.nbytes > SMALL:
+        values, later = [selection.of(value, axis, channel.full_name) for value in values], None
+    if plan.timed:
+        return Snapshot(channel, torch.stack(values), later, dtype)
+    if len(values) == 1:
+        return Snapshot(channel, values[0].clone(memory_format=torch.contiguous_format), later, dtype)
+    return Snapshot(channel, torch.cat(values, channel.axes.index("time")), later, dtype)
+
+
+Failed = Callable[[Exception, str], None]
+"""Told about a field that could not be brought into its stored form."""
 
 
 class Copy(Protocol):
     """Fields on their way into host memory."""
 
     def wait(self) -> dict[str, np.ndarray]:
-        """The arrays, once they have arrived. Called by the writer thread."""
+        """The arrays by full name, once they have arrived. Called by the writer thread."""
         ...
 
 
 class Backend(Protocol):
     """Moves the fields of one record into host memory."""
 
-    def start(self, tensors: Mapping[str, Tensor]) -> Copy:
+    def start(self, snapshots: Sequence[Snapshot], failed: Failed) -> Copy:
         """Begin the move and return at once. Called by the training thread."""
         ...
 
 
-class _Arrived:
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = tensors
-
-    def wait(self) -> dict[str, np.ndarray]:
-        return {name: to_numpy(tensor) for name, tensor in self._tensors.items()}
-
-
 class DirectCopy:
-    """For tensors in host memory: there is nothing to move. On other devices it waits for the copy."""
+    """For tensors in host memory: nothing has to move, and the writer thread can bring them into shape."""
 
-    def start(self, tensors: Mapping[str, Tensor]) -> Copy:
+    def start(self, snapshots: Sequence[Snapshot], failed: Failed) -> Copy:
         """See Backend.start."""
-        return _Arrived({name: tensor.cpu() for name, tensor in tensors.items()})
+        return _Arrived(snapshots, failed)
 
 
-class _Transfer:
-    def __init__(self, host: Tensor, done: torch.cuda.Event, layout: Mapping[str, Slot]) -> None:
-        self._host, self._done, self._layout = host, done, layout
+class _Arrived:
+    def __init__(self, snapshots: Sequence[Snapshot], failed: Failed) -> None:
+        self._snapshots, self._failed = snapshots, failed
 
     def wait(self) -> dict[str, np.ndarray]:
-        self._done.synchronize()  # blocks this thread only: the interpreter lock is released
-        return unpack(self._host, self._layout)
+        with torch.no_grad():
+            shaped = shape_all(self._snapshots, self._failed)
+            return {name: to_numpy(tensor.cpu()) for name, tensor in shaped.items()}
 
 
 class PinnedCopy:
@@ -180,9 +175,9 @@ class PinnedCopy:
         self._stream = self._cuda.Stream(device)
         self._device = device
 
-    def start(self, tensors: Mapping[str, Tensor]) -> Copy:
+    def start(self, snapshots: Sequence[Snapshot], failed: Failed) -> Copy:
         """See Backend.start."""
-        packed, layout = pack(tensors)
+        packed, slots = pack(shape_all(snapshots, failed), self._device)
         packing = self._cuda.Event()
         packing.record(self._cuda.current_stream(self._device))
         host = torch.empty(packed.shape, dtype=torch.uint8, pin_memory=True)
@@ -192,32 +187,51 @@ class PinnedCopy:
             host.copy_(packed, non_blocking=True)
             packed.record_stream(self._stream)
             done.record(self._stream)
-        return _Transfer(host, done, layout)
+        return _Transfer(host, done, slots)
+
+
+class _Transfer:
+    def __init__(self, host: Tensor, done: Any, slots: Mapping[str, Slot]) -> None:
+        self._host, self._done, self._slots = host, done, slots
+
+    def wait(self) -> dict[str, np.ndarray]:
+        self._done.synchronize()  # blocks this thread only: the interpreter lock is released
+        return unpack(self._host, self._slots)
+
+
+def shape_all(snapshots: Sequence[Snapshot], failed: Failed) -> dict[str, Tensor]:
+    """The stored forms by full name; what cannot be brought into its form is told and left out."""
+    shaped = {}
+    for one in snapshots:
+        try:
+            shaped[one.channel.full_name] = one.shaped()
+        except Exception as error:
+            failed(error, one.channel.full_name)
+    return shaped
 
 
 Slot = tuple[int, torch.dtype, torch.Size]
 """Where a field lies in a packed buffer: offset in bytes, type, shape."""
 
 
-def pack(tensors: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Slot]]:
-    """All tensors back to back in one buffer of bytes on their device, and where each of them lies."""
-    layout: dict[str, Slot] = {}
+def pack(tensors: Mapping[str, Tensor], device: torch.device) -> tuple[Tensor, dict[str, Slot]]:
+    """All tensors back to back in one buffer of bytes on a device, and where each of them lies."""
+    slots: dict[str, Slot] = {}
     end = 0
     for name, tensor in tensors.items():
-        layout[name] = (end, tensor.dtype, tensor.shape)
+        slots[name] = (end, tensor.dtype, tensor.shape)
         end += -(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT
-    device = next(iter(tensors.values())).device
     packed = torch.empty(end, dtype=torch.uint8, device=device)
     for name, tensor in tensors.items():
-        offset = layout[name][0]
+        offset = slots[name][0]
         packed[offset : offset + tensor.nbytes].view(tensor.dtype).view(tensor.shape).copy_(tensor)
-    return packed, layout
+    return packed, slots
 
 
-def unpack(packed: Tensor, layout: Mapping[str, Slot]) -> dict[str, np.ndarray]:
+def unpack(packed: Tensor, slots: Mapping[str, Slot]) -> dict[str, np.ndarray]:
     """The arrays of a packed buffer in host memory, without a copy."""
     arrays = {}
-    for name, (offset, dtype, shape) in layout.items():
+    for name, (offset, dtype, shape) in slots.items():
         nbytes = shape.numel() * dtype.itemsize
         arrays[name] = to_numpy(packed[offset : offset + nbytes].view(dtype).view(shape))
     return arrays

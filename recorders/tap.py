@@ -9,10 +9,12 @@ The n-th tap of a name within one forward is time n. While no recorder is active
 
 from __future__ import annotations
 
+import functools
 import sys
+import threading
 from collections.abc import Sequence
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from types import FrameType
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +24,11 @@ from memviz.recorders.adapters.base import clean_path
 from memviz.recorders.capture import Capture, Channel, MemoryInfo, open_captures
 from memviz.recorders.probes import Keep, value_axes
 
-if TYPE_CHECKING:
-    from types import FrameType
-
 ROOT_MEMORY = "memory"
 """Name of the memory for taps in the attached model itself, whose module path is empty."""
 
+_lock = threading.Lock()
+_current_graph_task_id = torch._C._current_graph_task_id
 _active = 0
 """Number of captures open in any thread; a tap looks no further while it is 0."""
 
@@ -49,13 +50,15 @@ def tap(name: str, tensor: Tensor, axes: Sequence[str] | None = None) -> Tensor:
     Returns:
         `tensor`, the same object.
     """
-    if not _active:
-        return tensor
-    if torch._C._current_graph_task_id() == -1:
+    if _active and _current_graph_task_id() == -1:
         for model, capture in open_captures():
             start = perf_counter_ns()
             try:
-                _put(model, capture, name, tensor, axes)
+                frame = sys._getframe(1)
+                index = capture.tap_names.get(name) if frame is capture.tap_frame else None
+                if index is None:
+                    index = _find_channel(model, capture, frame, name, axes)
+                capture.put(index, tensor)
             except Exception as error:
                 capture.on_error(error, name)
             capture.nanoseconds += perf_counter_ns() - start
@@ -63,22 +66,31 @@ def tap(name: str, tensor: Tensor, axes: Sequence[str] | None = None) -> Tensor:
 
 
 def captures_changed(difference: int) -> None:
-    """Count the open captures; called with the recorder's lock held."""
+    """Count the open captures of all threads."""
     global _active
-    _active += difference
+    with _lock:
+        _active += difference
 
 
-def _put(model: nn.Module, capture: Capture, name: str, tensor: Tensor, axes: Sequence[str] | None) -> None:
-    memory = fields.memory_of(name)
+def _find_channel(model: nn.Module, capture: Capture, frame: FrameType, name: str, axes: Sequence[str] | None) -> int:
+    """The channel of a name that is tapped in a frame."""
+    memory, field = _split(name)
     owner: nn.Module | None = None
     if not memory:
-        memory, owner = _enclosing(model, capture)
-    field = fields.bare_name(name)
-    full_name = f"{memory}/{field}"
-    index = capture.tap_channels.get(full_name)
+        memory, owner = _enclosing(model, capture, frame)
+    index = capture.tap_channels.get((memory, field))
     if index is None:
-        index = capture.tap_channels[full_name] = _open_channel(capture, memory, field, axes, owner)
-    capture.put(index, tensor)
+        index = capture.tap_channels[memory, field] = _open_channel(capture, memory, field, axes, owner)
+    if frame is not capture.tap_frame:
+        # A forward taps many names in one frame; the frame is asked for its module once.
+        capture.tap_frame, capture.tap_names = frame, {}
+    capture.tap_names[name] = index
+    return index
+
+
+@functools.lru_cache(maxsize=1024)
+def _split(name: str) -> tuple[str, str]:
+    return fields.memory_of(name), fields.bare_name(name)
 
 
 def _open_channel(
@@ -99,24 +111,20 @@ def _open_channel(
     return capture.add_channel(channel)
 
 
-def _enclosing(model: nn.Module, capture: Capture) -> tuple[str, nn.Module]:
+def _enclosing(model: nn.Module, capture: Capture, frame: FrameType) -> tuple[str, nn.Module]:
     """The memory that the module nearest on the stack stands for, and that module."""
     paths = capture.tap_paths
     if paths is None:
         paths = capture.tap_paths = {
             id(module): (clean_path(path) or ROOT_MEMORY, module) for path, module in model.named_modules()
         }
-    frame: FrameType | None = sys._getframe(3)
-    cached = capture.tap_cache
-    while frame is not None:
-        if cached is not None and frame is cached[0]:
-            return cached[1]
-        # Only a method's own first argument can name its module: asking for all locals of every frame is slow.
-        code = frame.f_code
+    here: FrameType | None = frame
+    while here is not None:
+        # Only a method's own first argument names its module: asking for all locals of every frame is slow.
+        code = here.f_code
         if code.co_argcount and code.co_varnames[0] == "self":
-            found = paths.get(id(frame.f_locals.get("self")))
+            found = paths.get(id(here.f_locals.get("self")))
             if found is not None:
-                capture.tap_cache = (frame, found)
                 return found
-        frame = frame.f_back
+        here = here.f_back
     return ROOT_MEMORY, model

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from memviz.errors import NoAdapterError
@@ -163,4 +164,5 @@ def _second(value: Any) -> Any:
 
 def _canonical_modes(modes: Tensor) -> Tensor:
     """From the package's order (backward, forward, content) to that of the catalogue (backward, content, forward)."""
-    return modes[..., [0, 2, 1]]
+    backward, forward, content = modes.unbind(-1)
+    return torch.stack((backward, content, forward), -1)
