@@ -126,9 +126,12 @@ def failed(run: Found, error: Exception) -> dict[str, Any]:
         ("unreadable", "`memviz inspect` shows what can be read."),
     )
     # Errors of memviz end with what to do; the place of the trace is said by the row already.
-    reason, _, advice = str(error).replace(f"{run.path.absolute()}{os.sep}", "").rpartition(". ")
+    place = str(run.path.absolute())
+    text = str(error).replace(place + os.sep, "").replace(place, run.id)
+    reason, _, advice = text.rpartition(". " if ". " in text else "; ")
     if not reason or isinstance(error, TraceNotFound):
-        reason, advice = advice or type(error).__name__, remedy
+        reason, advice = text or type(error).__name__, remedy
+    advice = advice[:1].upper() + advice[1:].rstrip(".") + "."
     try:
         written = run.path.stat().st_mtime
     except OSError:
@@ -139,7 +142,7 @@ def failed(run: Found, error: Exception) -> dict[str, Any]:
         "state": "error",
         "error": reason.rstrip("."),
         "error_label": label,
-        "remedy": advice.rstrip(".") + ".",
+        "remedy": advice,
         "created": written,
         "last_write": written,
         "size": None,

@@ -80,7 +80,11 @@ def holds_trace(path: Path) -> bool:
     """Whether something was ever recorded in this directory, even if trace.json is missing now."""
     if (path / TRACE_JSON).exists():
         return True
-    return any((path / part).is_dir() and any((path / part).iterdir()) for part in (LIVE, SEALED))
+    # By the names inside, or a run called "live" would turn the folder of all runs into a trace.
+    return any(
+        (path / part).is_dir() and any(parse(child.name) is not None for child in (path / part).iterdir())
+        for part, parse in ((LIVE, parse_live_name), (SEALED, parse_segment_name))
+    )
 
 
 def check_memory(memory: MemorySchema) -> None:
