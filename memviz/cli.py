@@ -50,6 +50,18 @@ def _server_options(command: Command) -> Command:
     return command
 
 
+def _visdom_options(command: Command) -> Command:
+    """Options of the commands that can show runs in Visdom as well."""
+    for option in (
+        click.option(
+            "--offline-log", metavar="FILE", type=click.Path(path_type=Path), help="Write a Visdom replay log to FILE."
+        ),
+        click.option("--visdom", metavar="URL", help="Show the runs in the Visdom server at URL as well."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="memviz")
 def main() -> None:
@@ -71,6 +83,7 @@ def main() -> None:
 @click.option("--every", type=click.IntRange(1), help="Record every so many steps.")
 @click.option("--device", default="cpu", show_default=True, help="torch device: cpu, cuda, cuda:1.")
 @click.option("--serve/--no-serve", default=True, help="Show the run in the browser while it trains.")
+@click.option("--visdom", metavar="URL", help="Show the run in the Visdom server at URL as well.")
 @_server_options
 @_say_errors
 def demo(name: str | None, serve: bool, **options: Any) -> None:
@@ -81,6 +94,7 @@ def demo(name: str | None, serve: bool, **options: Any) -> None:
     \b
     Example: memviz demo copy
              memviz demo copy --package dnc --no-serve --out runs/theirs
+             memviz demo copy --visdom http://localhost:8097
     """
     from memviz.demos import registry
 
@@ -97,33 +111,58 @@ def demo(name: str | None, serve: bool, **options: Any) -> None:
 
 @main.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@_visdom_options
 @_server_options
 @_say_errors
-def serve(paths: tuple[Path, ...], **options: Any) -> None:
+def serve(paths: tuple[Path, ...], visdom: str | None, offline_log: Path | None, **options: Any) -> None:
     r"""Serve the traces under PATHS (default: runs/) to a browser, live while they are written.
 
     \b
     Example: memviz serve runs/
+             memviz serve runs/ --visdom http://localhost:8097
     """
     _require(paths)
-    _serve(paths or (Path("runs"),), **options)
+    paths = paths or (Path("runs"),)
+    if visdom or offline_log:
+        from memviz.dashboards.visdom import serve_beside
+
+        page = functools.partial(_serve, paths, **options)
+        serve_beside(page, paths, visdom=visdom, offline_log=offline_log, say=_note)
+    else:
+        _serve(paths, **options)
 
 
 @main.command()
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--speed", type=click.FloatRange(0.01), help="In Visdom, times as fast as recorded  [default: 1]")
+@_visdom_options
 @_server_options
 @_say_errors
-def replay(path: Path, **options: Any) -> None:
+def replay(path: Path, visdom: str | None, offline_log: Path | None, speed: float | None, **options: Any) -> None:
     r"""Play the trace at PATH from its first record.
 
     \b
     Example: memviz replay runs/copy
+             memviz replay runs/copy --visdom http://localhost:8097 --speed 4
+             memviz replay runs/copy --offline-log copy.visdom
     """
     import memviz
 
     trace = memviz.open(path)
     first = f"?step={int(trace.steps[0])}&t=0&play=1" if len(trace) else ""
-    _serve((path,), start=f"#/run/{trace.name}{first}", **options)
+    page = functools.partial(_serve, (path,), start=f"#/run/{trace.name}{first}", **options)
+    if speed is not None and not visdom:
+        raise click.UsageError("--speed is the pace of a replay in Visdom and needs --visdom URL")
+    if offline_log:
+        from memviz.dashboards.visdom import write_log
+
+        _note(write_log([path], offline_log).sentence)
+    if visdom:
+        from memviz.dashboards.visdom import serve_beside
+
+        serve_beside(page, [path], visdom=visdom, speed=speed or 1.0, say=_note)
+    elif not offline_log:
+        page()
 
 
 @main.command()
@@ -182,6 +221,10 @@ def _serve(paths: tuple[Path, ...], *, start: str | None = None, **options: Any)
     from memviz.dashboards.server import serve
 
     serve([str(path) for path in paths], start=start, on_ready=_announce, **options)
+
+
+def _note(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _announce(url: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from memviz.dashboards.visdom.client import Address, Client, VisdomAddressError, VisdomUnavailable
 from memviz.dashboards.visdom.launch import Child, launch
 from memviz.dashboards.visdom.offline import write_log
-from memviz.dashboards.visdom.session import Session, beside
+from memviz.dashboards.visdom.session import Session, beside, serve_beside
 
 __all__ = [
     "Address",
@@ -22,5 +22,6 @@ __all__ = [
     "VisdomUnavailable",
     "beside",
     "launch",
+    "serve_beside",
     "write_log",
 ]

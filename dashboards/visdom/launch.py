@@ -16,17 +16,31 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 from memviz.dashboards.visdom.client import Address, Client
+from memviz.dashboards.visdom.sink import environment
 from memviz.dashboards.visdom.stream import Stream
 
 
 class Child:
-    """The process that streams."""
+    """The process that streams; a context manager that finishes it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], address: Address) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], address: Address, env: str) -> None:
         self.address = address
+        self._env = env
         self._process = process
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.finish()
+
+    @property
+    def url(self) -> str:
+        """The page that shows the run."""
+        return f"{self.address.url}/env/{self._env}"
 
     @property
     def pid(self) -> int:
@@ -58,7 +72,8 @@ def launch(path: str | os.PathLike[str], visdom: str) -> Child:
     address = Address.parse(visdom)
     command = [sys.executable, "-m", "memviz.dashboards.visdom", os.fspath(path), address.url]
     # In a session of its own, Ctrl-C reaches the program alone, which then finishes its child.
-    return Child(subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True), address)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    return Child(process, address, environment(Path(path).resolve().name))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -22,8 +23,23 @@ MAX_RECORDS = 200
 MAX_BYTES = 2 * 2**30
 
 
-class LogFull(MemvizError, OSError):
-    """A replay log has reached MAX_BYTES."""
+class LogError(MemvizError, OSError):
+    """A replay log cannot be written, or has reached MAX_BYTES."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a replay log holds: records written, records left out to keep to MAX_RECORDS per run, and its file."""
+
+    path: Path
+    written: int
+    left_out: int
+
+    @property
+    def sentence(self) -> str:
+        """What to tell the user."""
+        left = f" ({self.left_out} left out, evenly)" if self.left_out else ""
+        return f"wrote {self.written} records{left} to {self.path}; send them with visdom.Visdom().replay_log(...)"
 
 
 class ReplayLog:
@@ -36,15 +52,18 @@ class ReplayLog:
         limit: bytes after which nothing more is taken.
 
     Raises:
-        OSError: the file cannot be written.
+        LogError: the file cannot be written.
     """
 
     def __init__(self, path: Path, limit: int = MAX_BYTES) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.size = 0
         self._limit = limit
-        self._file = path.open("wb")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+        except OSError as error:
+            raise LogError(f"the replay log {path} cannot be written: {error}") from error
 
     def __enter__(self) -> ReplayLog:
         return self
@@ -56,7 +75,7 @@ class ReplayLog:
         """Write down that a pane is shown.
 
         Raises:
-            LogFull: the log has reached its limit.
+            LogError: the log has reached its limit.
         """
         self._write(b'["events", ' + pane.body(env) + b"]\n")
 
@@ -70,24 +89,20 @@ class ReplayLog:
 
     def _write(self, line: bytes) -> None:
         if self.size + len(line) > self._limit:
-            raise LogFull(f"{self.path} has reached {self._limit / 2**30:.1f} GiB; nothing more is written to it")
+            raise LogError(f"{self.path} has reached {self._limit / 2**30:.1f} GiB; nothing more is written to it")
         self._file.write(line)
         self.size += len(line)
 
 
-def write_log(paths: Sequence[str | Path], log: Path) -> tuple[int, int]:
+def write_log(paths: Sequence[str | Path], log: Path) -> Written:
     """Write the runs under `paths` into one replay log, each record in turn.
 
     Args:
         paths: traces or directories of traces.
         log: the file.
 
-    Returns:
-        Records written, and records left out to keep to MAX_RECORDS per run.
-
     Raises:
-        LogFull: the log has reached MAX_BYTES; it holds what fits.
-        OSError: the file cannot be written.
+        LogError: the file cannot be written, or has reached MAX_BYTES; it holds what fits.
     """
     source = Source(paths)
     written = left_out = 0
@@ -101,7 +116,7 @@ def write_log(paths: Sequence[str | Path], log: Path) -> tuple[int, int]:
                 sink.draw(now=True)
             written += len(chosen)
             left_out += count - len(chosen)
-    return written, left_out
+    return Written(log, written, left_out)
 
 
 def chosen_records(count: int) -> list[int]:
@@ -119,7 +134,7 @@ class LiveLog:
         interval: seconds between two looks.
 
     Raises:
-        OSError: the file cannot be written.
+        LogError: the file cannot be written.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from memviz.dashboards.visdom.offline import LiveLog
 from memviz.dashboards.visdom.pace import Pace
 from memviz.dashboards.visdom.sink import live
 from memviz.dashboards.visdom.stream import Stream
+from memviz.errors import ServerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,41 @@ class Session:
         """Do nothing until KeyboardInterrupt, which is let through, while the stream goes on."""
         while True:
             time.sleep(3600)
+
+
+def serve_beside(
+    page: Callable[[], None],
+    paths: Sequence[str | Path],
+    *,
+    visdom: str | None = None,
+    offline_log: Path | None = None,
+    speed: float | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve memviz's own page and stream beside it, until Ctrl-C.
+
+    Args:
+        page: serves the page until Ctrl-C and returns then.
+        paths: traces or directories of traces.
+        visdom: address of a Visdom server, if panes go there.
+        offline_log: file for a replay log, if one is kept.
+        speed: see `beside`.
+        say: see `beside`.
+
+    Raises:
+        ServerError: the page cannot be served and nothing is streamed. With a stream, that is only said.
+    """
+    with beside(paths, visdom=visdom, offline_log=offline_log, speed=speed, say=say) as session:
+        if session.address is not None:
+            say(f"streaming to Visdom at {session.address.url}")
+        try:
+            page()
+        except ServerError as error:
+            if session.address is None:
+                raise
+            say(f"{error} The stream to Visdom goes on without memviz's own page (Ctrl-C ends it).")
+            with suppress(KeyboardInterrupt):
+                session.wait()
 
 
 @contextmanager
@@ -47,7 +83,7 @@ def beside(
 
     Raises:
         VisdomAddressError: `visdom` is not an address.
-        OSError: the log cannot be written.
+        LogError: the log cannot be written.
     """
     address = Address.parse(visdom) if visdom else None
     with ExitStack() as stack:

@@ -24,6 +24,9 @@ POLL_SECONDS = 0.1
 FINISHED_SECONDS = 5.0
 """How often a finished run is looked at, in case that it is resumed."""
 
+LAST_SECONDS = 1.0
+"""How long, at the end, a server is waited for that did not answer before."""
+
 SEARCH_SECONDS = 1.0
 PROBE_SECONDS = 2.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
@@ -94,6 +97,8 @@ class Stream:
         while not self._stop.is_set():
             self._wake.wait(self._turn())
             self._wake.clear()
+        if self._down_since is not None:
+            self.client.timeout = LAST_SECONDS
         self._turn(last=True)
         if self._feedback is not None:
             self._feedback.stop()
