@@ -191,11 +191,11 @@ def open_array(segment: Segment, name: str) -> Any:
         folder = folder / part
         if folder.is_symlink():
             raise corrupt(str(folder), "is a symbolic link; a trace only holds plain folders")
-    _check_plain(folder)
     try:
+        _check_plain(folder)
         found = read_json(folder / ZARR_JSON, caps.MAX_SEGMENT_JSON)
-    except (FileNotFoundError, NotADirectoryError):
-        raise corrupt(str(folder), "has no metadata") from None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise corrupt(str(folder), f"is incomplete ({error})") from None
     shape = (len(segment.ids), *field.shape)
     metadata = zarr3.checked_metadata(found, shape, field.dtype, str(folder / ZARR_JSON))
     spec = {
