@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -19,8 +20,16 @@ from memviz.recorders.sink import Draft
 from memviz.recorders.staging import Backend, Selection, Snapshot, backend_for, snapshot
 
 
+class TappedMemory(NamedTuple):
+    """What the last forward tapped of one memory, and what of it is recorded; bare names."""
+
+    info: MemoryInfo
+    reached: tuple[str, ...]
+    chosen: frozenset[str]
+
+
 class Assembler:
-    """Turns captures into drafts.
+    """Turns captures into drafts. `tapped` tells, by memory, what taps brought.
 
     Args:
         batch: which batch items.
@@ -33,7 +42,7 @@ class Assembler:
         self.dtype = dtype
         self._given = backend
         self._backends: dict[torch.device, Backend] = {}
-        self._choices: dict[tuple[str, tuple[str, ...]], frozenset[str]] = {}
+        self.tapped: dict[str, TappedMemory] = {}
 
     def assemble(self, capture: Capture, choice: FieldChoice, cloned: set[str], faults: Faults) -> Draft | None:
         """The draft of one forward; None when there is nothing to record.
@@ -116,11 +125,11 @@ class Assembler:
         return sorted(wanted)
 
     def _chosen(self, memory: str, reached: tuple[str, ...], capture: Capture, choice: FieldChoice) -> frozenset[str]:
-        known = self._choices.get((memory, reached))
-        if known is None:
+        known = self.tapped.get(memory)
+        if known is None or known.reached != reached:
             info = capture.memories.get(memory, MemoryInfo())
-            known = self._choices[memory, reached] = choice.choose(memory, info, reached)
-        return known
+            known = self.tapped[memory] = TappedMemory(info, reached, choice.choose(memory, info, reached))
+        return known.chosen
 
     def _backend(self, device: torch.device) -> Backend:
         if self._given is not None:

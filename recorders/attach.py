@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from memviz._version import __version__
-from memviz.errors import RecorderError
+from memviz.errors import RecorderError, TraceNotFound
 from memviz.recorders.adapters.base import Adapter
 from memviz.recorders.assembly import Assembler
 from memviz.recorders.discovery import discover
@@ -19,6 +19,7 @@ from memviz.recorders.recorder import Recorder
 from memviz.recorders.schedule import Schedule
 from memviz.recorders.selection import BatchChoice, FieldChoice, parse_dtype
 from memviz.recorders.sink import POLICIES
+from memviz.trace.reader import open_trace
 from memviz.trace.schema import Json, TraceHeader
 from memviz.trace.writer import TraceWriter
 
@@ -86,7 +87,7 @@ def attach(
     if policy not in POLICIES:
         raise RecorderError(f"policy={policy!r}: expected one of {', '.join(POLICIES)}")
     choice = FieldChoice.parse(fields)
-    plans, taps, notes = discover(model, adapter, choice, strict)
+    plans, notes = discover(model, adapter, choice, strict)
     rank, world = _rank()
     recorder = Recorder(
         model,
@@ -95,10 +96,9 @@ def attach(
         schedule=Schedule(every, schedule),
         assembler=Assembler(BatchChoice(batch), parse_dtype(dtype)),
         strict=strict,
-        taps=taps,
+        start=_next_step(path) if resume else 0,
     )
     if not _records(rank, ranks):
-        recorder.detach()
         return recorder
     header = TraceHeader(
         memviz_version=__version__,
@@ -112,10 +112,21 @@ def attach(
     writer = TraceWriter.create(path, header, resume=resume, limit=limit)
     recorder.start(writer, policy)
     for note in notes:
-        recorder.note(note)
+        recorder.warn(note)
     if Path(writer.path) != Path(os.path.abspath(path)) and world == 1:
         recorder.note(f"{path} holds a trace already; this one is written to {writer.path}")
     return recorder
+
+
+def _next_step(path: str | os.PathLike[str]) -> int:
+    """The step after the last one of the trace at `path`; 0 when there is none."""
+    try:
+        trace = open_trace(path)
+    except TraceNotFound:
+        return 0
+    steps = [int(trace.steps[-1])] if len(trace) else []
+    steps += [int(series.steps[-1]) for series in trace.scalars.values() if len(series.steps)]
+    return 1 + max(steps, default=-1)
 
 
 def _rank() -> tuple[int, int]:

@@ -26,8 +26,7 @@ class Stances:
         self._needed = self._needed or _anything_compiled() or is_compiled(self._model)
         return torch.compiler.set_stance("force_eager") if self._needed else None
 
-    @staticmethod
-    def leave(stance: Any) -> None:
+    def leave(self, stance: Any) -> None:
         """Take back the stance that was."""
         if stance is not None:
             stance.__exit__(None, None, None)

@@ -22,8 +22,8 @@ _MOST_FUNCTIONS = 5000
 
 def discover(
     model: nn.Module, adapter: Adapter | type | str | None, choice: FieldChoice, strict: bool
-) -> tuple[list[MemoryPlan], bool, list[str]]:
-    """The memories that adapters find, whether the code taps, and what there is to say about it.
+) -> tuple[list[MemoryPlan], list[str]]:
+    """The memories that adapters find, and what there is to say about what they do not.
 
     Raises:
         NoAdapterError: strict, and there is nothing to record; or an adapter matches what it cannot record.
@@ -42,7 +42,7 @@ def discover(
         notes = notes or [explain.no_source(model)]
     if not taps:
         _check_names(plans, choice, strict)
-    return plans, taps, notes
+    return plans, notes
 
 
 def _check_names(plans: list[MemoryPlan], choice: FieldChoice, strict: bool) -> None:

@@ -44,34 +44,41 @@ def explain(
     if stats.stopped:
         lines.append(f"  stopped {stats.stopped}")
     for plan in plans:
-        lines += _memory(plan, choice)
-    if not plans:
-        lines.append("  no adapter knows this model: recorded is what it taps with memviz.tap(name, tensor)")
+        info = MemoryInfo(plan.law, plan.attributes)
+        reachable = [probe.field for probe in plan.probes]
+        recorded = choice.choose(plan.name, info, reachable)
+        lines += _memory(plan.name, f"adapter {plan.adapter}", info, reachable, recorded, plan.unreachable)
+    for name, tapped in assembler.tapped.items():
+        lines += _memory(name, "taps", tapped.info, tapped.reached, tapped.chosen, {})
+    if not plans and not assembler.tapped:
+        lines.append("  no adapter knows this model; recorded will be what it taps with memviz.tap(name, tensor)")
     lines += [line for text in faults.messages for line in _item("trouble", text)]
     return "\n".join(lines)
 
 
-def _memory(plan: MemoryPlan, choice: FieldChoice) -> Iterator[str]:
-    info = MemoryInfo(plan.law, plan.attributes)
-    reachable = [probe.field for probe in plan.probes]
-    recorded = choice.choose(plan.name, info, reachable)
-    derived = derivable(MemorySchema(plan.name, plan.law, attributes=plan.attributes), recorded) - recorded
-    skipped = [name for name in reachable if name not in recorded and name not in derived and "/" not in name]
-    sizes: Mapping[str, object] = plan.attributes
-    size = ", ".join(
-        f"{sizes[key]} {key.replace('_', ' ')}" for key in ("slots", "words", "read_heads") if key in sizes
-    )
-    law = f"law {plan.law}" if plan.law else "no law, so nothing is derived"
-    yield f"  {plan.name}: {plan.attributes.get('class', type(plan.module).__name__)} by adapter {plan.adapter}, {law}"
-    if size:
-        yield f"    {size}"
-    yield from _item("records", ", ".join(_ordered(recorded)))
+def _memory(
+    name: str,
+    source: str,
+    info: MemoryInfo,
+    reachable: Collection[str],
+    recorded: Collection[str],
+    unreachable: Mapping[str, str],
+) -> Iterator[str]:
+    derived = derivable(MemorySchema(name, info.law, attributes=info.attributes), recorded) - set(recorded)
+    skipped = {field for field in reachable if field not in recorded and field not in derived and "/" not in field}
+    facts = info.attributes
+    law = f"law {info.law}" if info.law else "no law, so nothing is derived"
+    yield f"  {name}: {facts.get('class', 'a memory')} by {source}, {law}"
+    sizes = [f"{facts[key]} {key.replace('_', ' ')}" for key in ("slots", "words", "read_heads") if key in facts]
+    if sizes:
+        yield f"    {', '.join(sizes)}"
+    yield from _item("records", ", ".join(_ordered(recorded)) or "nothing")
     if derived:
         yield from _item("derives", f"{', '.join(_ordered(derived))}, when they are asked for")
     if skipped:
         yield from _item("skips", f'{", ".join(_ordered(skipped))}; fields="all" records them too')
-    for name, why in plan.unreachable.items():
-        yield from _item("cannot", f"{name}: {why}")
+    for field, why in unreachable.items():
+        yield from _item("cannot", f"{field}: {why}")
 
 
 def missing(

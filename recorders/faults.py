@@ -47,6 +47,11 @@ class Faults:
         if count == LIMIT:
             self._switch_off(f"{LIMIT} errors while recording, the last one: {text}")
 
+    def note(self, text: str) -> None:
+        """Write a note that is no loss, and log it."""
+        self._event("note", text)
+        _log.warning("memviz: %s", text)
+
     def say(self, text: str, kind: str, key: str = "") -> None:
         """Write an event and warn, the first time that this is said.
 
@@ -55,13 +60,22 @@ class Faults:
             kind: of the event; see memviz.trace.schema.Event.
             key: what counts as the same, by default the text.
         """
+        if self._first_time(key or text, text):
+            self._event(kind, text)
+            warn(text)
+
+    def warn_once(self, text: str) -> None:
+        """Warn, the first time that this is said, about what already is an event of the trace."""
+        if self._first_time(text, text):
+            warn(text)
+
+    def _first_time(self, key: str, text: str) -> bool:
         with self._lock:
-            if (key or text) in self._said:
-                return
-            self._said.add(key or text)
+            if key in self._said:
+                return False
+            self._said.add(key)
             self.messages.append(text)
-        self._event(kind, text)
-        warn(text)
+            return True
 
 
 def warn(text: str) -> None:

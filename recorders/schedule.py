@@ -26,9 +26,10 @@ class Schedule:
         self.every = every
         self._rule = rule
         self._last: int | None = None
+        self._before: int | None = None
 
     def due(self, step: int) -> bool:
-        """Whether the forward of this step should be recorded. It is not due again until `done` is called later."""
+        """Whether a forward of this step should be recorded."""
         if step == self._last:
             return False
         if self._rule is not None:
@@ -36,8 +37,12 @@ class Schedule:
         return self._last is None or step < self._last or step // self.every != self._last // self.every
 
     def done(self, step: int) -> None:
-        """A forward of this step was recorded, or tried and dropped."""
-        self._last = step
+        """A forward of this step is being recorded, or was dropped: the step is no longer due."""
+        self._before, self._last = self._last, step
+
+    def undo(self) -> None:
+        """The forward that `done` was about came to nothing."""
+        self._last = self._before
 
     def thin(self) -> int:
         """Record half as often from now on; returns the new `every`."""

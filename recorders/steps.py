@@ -29,13 +29,11 @@ class Moment:
         step: the training step; for a model that is only evaluated, the number of forwards before this one.
         forward: number of counted forwards before this one.
         training: False for a forward of a model that has only been evaluated so far.
-        first: whether it is the first forward of its step.
     """
 
     step: int
     forward: int
     training: bool
-    first: bool
 
 
 class StepCounter:
@@ -57,8 +55,8 @@ class StepCounter:
         self._optimized: bool | None = None  # None: not known yet
         self.trained = False
         self.missed = 0
-        self._watchers: list[Callable[[], None]] = []
-        self._handle = register_optimizer_step_post_hook(self._stepped)
+        self._watcher: Callable[[], None] | None = None
+        self._handle: Any = None
 
     @property
     def current(self) -> int:
@@ -70,13 +68,16 @@ class StepCounter:
         """Number of counted forwards so far."""
         return self._forwards
 
-    def watch(self, watcher: Callable[[], None]) -> None:
-        """Call `watcher` after every optimizer update of this model."""
-        self._watchers.append(watcher)
+    def listen(self, watcher: Callable[[], None]) -> None:
+        """Listen to optimizers from now on; `watcher` is called after each update of this model."""
+        self._watcher = watcher
+        self._handle = register_optimizer_step_post_hook(self._stepped)
 
     def stop(self) -> None:
         """Stop listening to optimizers."""
-        self._handle.remove()
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
 
     def forward(self, model: nn.Module) -> Moment | None:
         """Count a forward that is about to run; None when it is one that does not count."""
@@ -93,7 +94,7 @@ class StepCounter:
                     self._optimized = self._find_optimizer()
             count = self._updates if self._optimized and training else self._forwards
             step = self._offset + count
-            moment = Moment(step, self._forwards, training, step != self._last)
+            moment = Moment(step, self._forwards, training)
             self._forwards += 1
             self._pending = self._pending or training
             self._last = step
@@ -126,8 +127,8 @@ class StepCounter:
             if self._pending:
                 self._updates += 1
                 self._pending = False
-        for watcher in self._watchers:
-            watcher()
+        if self._watcher is not None:
+            self._watcher()
 
     def _updates_model(self, optimizer: Any) -> bool:
         known = self._known.get(optimizer)

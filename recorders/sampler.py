@@ -1,0 +1,276 @@
+"""The sampler: stands at the attached model, opens a capture for forwards that are due, and hands over what they left.
+
+Everything here runs inside the user's training step, so nothing here raises, and what is placed is taken out again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from time import perf_counter_ns
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from memviz import fields
+from memviz.recorders import explain, model_io, tap
+from memviz.recorders.adapters.base import MemoryPlan
+from memviz.recorders.assembly import Assembler
+from memviz.recorders.capture import Capture, Channel, MemoryInfo, open_captures
+from memviz.recorders.compiling import Stances
+from memviz.recorders.faults import Faults
+from memviz.recorders.hooks import AfterForward, BeforeForward, CompiledCall, is_running
+from memviz.recorders.probes import Probe
+from memviz.recorders.schedule import Schedule
+from memviz.recorders.selection import FieldChoice
+from memviz.recorders.sink import Sink
+from memviz.recorders.sites import SitePlug, make_sites
+from memviz.recorders.steps import Moment, StepCounter
+
+
+class _Thread(threading.local):
+    """Where one thread stands in the attached model."""
+
+    depth = 0
+    frame: FrameType | None = None
+    capture: Capture | None = None
+    stance: Any = None
+
+
+class Sampler:
+    """Watches the forwards of one model and captures those that are due.
+
+    Args:
+        model: the attached model.
+        plans: what adapters know of it.
+        choice: which fields.
+        schedule: which steps.
+        steps: tells which step a forward belongs to.
+        assembler: turns a finished capture into a draft.
+        faults: hears about what goes wrong.
+
+    Attributes:
+        labels: for the next recorded forward.
+        sequences: tensors for the very next forward, by field name of `model`.
+        off: why sampling has ended before it should, "" while it goes on.
+        sampled: whether a forward was captured to its end.
+        self_ns: nanoseconds that sampled forwards spent in here.
+        began_ns: when the first forward began, by perf_counter_ns; 0 before it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plans: Sequence[MemoryPlan],
+        choice: FieldChoice,
+        schedule: Schedule,
+        steps: StepCounter,
+        assembler: Assembler,
+        faults: Faults,
+    ) -> None:
+        self.labels: dict[str, Any] = {}
+        self.sequences: dict[str, Tensor] = {}
+        self.off = ""
+        self.sampled = False
+        self.self_ns, self.began_ns = 0, 0
+        self._model = model
+        self._plans = plans
+        self._choice = choice
+        self._schedule = schedule
+        self._steps = steps
+        self._assembler = assembler
+        self._faults = faults
+        self._sink: Sink | None = None
+        self._here = _Thread()
+        self._cloned: set[str] = set()
+        self._io = model_io.channels(model, plans)
+        self._wanted_io = choice.choose(fields.MODEL, MemoryInfo(), tuple(self._io))
+        self._memories = {plan.name: MemoryInfo(plan.law, plan.attributes) for plan in plans}
+        self._memories[fields.MODEL] = MemoryInfo()
+        self._sites, self._channels = make_sites(_chosen(plans, choice), lambda: self._here.capture)
+        self._plug = SitePlug(self._sites)
+        self._stances = Stances(model)
+        self._handles: list[Any] = []
+
+    def start(self, sink: Sink) -> None:
+        """Place the two permanent hooks; records go to `sink` from now on."""
+        self._sink = sink
+        self._handles = [self._model.register_forward_pre_hook(BeforeForward(self), with_kwargs=True)]
+        self._place_after_hook()
+        self.follow_compile()
+
+    def stop(self) -> None:
+        """Leave the model as it was."""
+        self._abandon()
+        self._sink = None
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        compiled = self._model.__dict__.get("_compiled_call_impl")
+        if isinstance(compiled, CompiledCall) and compiled.listener is self:
+            self._model.__dict__["_compiled_call_impl"] = compiled.compiled
+
+    def follow_compile(self) -> None:
+        """Stand in front of `model.compile()`, which may be called at any time."""
+        compiled = self._model.__dict__.get("_compiled_call_impl")
+        if compiled is not None and not isinstance(compiled, CompiledCall) and self._sink is not None:
+            self._model.__dict__["_compiled_call_impl"] = CompiledCall(self._model, compiled, self)
+
+    def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], frame: FrameType) -> None:
+        """A forward of the model begins. Called by its hook."""
+        if self._sink is None or self.off or _is_rerun():
+            return
+        here = self._here
+        if here.depth:
+            if here.frame is not None and is_running(here.frame):
+                here.depth += 1
+                return
+            self._abandon()  # a KeyboardInterrupt ended that forward, and no hook said so
+        here.depth, here.frame = 1, frame
+        try:
+            moment = self._steps.forward(self._model)
+            if moment is None:
+                return
+            sequences, self.sequences = self.sequences, {}
+            self.began_ns = self.began_ns or perf_counter_ns()
+            if self._schedule.due(moment.step):
+                self._begin(self._sink, moment, module, args, kwargs, sequences)
+        except Exception as error:
+            self._leave()
+            self._faults.error(error, "the start of a forward")
+
+    def after(self, output: Any, failed: bool) -> None:
+        """A forward of the model has ended. Called by its hook."""
+        here = self._here
+        if here.depth > 1:
+            here.depth -= 1
+            return
+        here.depth, here.frame = 0, None
+        capture = here.capture
+        if capture is None:
+            return
+        start = perf_counter_ns()
+        self._leave()
+        if failed:
+            # The next forward of the step takes its place.
+            self._schedule.undo()
+            self.labels = {**capture.labels, **self.labels}
+            return
+        try:
+            self._end(capture, output)
+        except Exception as error:
+            self._faults.error(error, "the end of a forward")
+        self.self_ns += capture.nanoseconds + perf_counter_ns() - start
+
+    def _begin(
+        self,
+        sink: Sink,
+        moment: Moment,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        sequences: Mapping[str, Tensor],
+    ) -> None:
+        """Open a capture in this thread and plug the probes in."""
+        start = perf_counter_ns()
+        if _in_cuda_graph():
+            return
+        self._schedule.done(moment.step)
+        if not sink.room():
+            sink.drop(moment.step)
+            return
+        labels, self.labels = self.labels, {}
+        if not moment.training:
+            labels.setdefault("mode", "eval")
+        capture = Capture(
+            moment, self._channels, len(self._sites), self._cloned, self._memories, labels, self._faults.error
+        )
+        self._here.capture = capture
+        open_captures().append((self._model, capture))
+        tap.captures_changed(1)
+        self._plug.plug()
+        self._here.stance = self._stances.enter()
+        for site in self._sites:
+            if site.target is module and not site.method:
+                if site.before:
+                    site.collect_before(args, kwargs)  # torch has listed the pre-hooks that it will call already
+                else:
+                    self._place_after_hook()  # ours must come last, after those of the probes
+        given = {"input": model_io.model_input(args, kwargs), **sequences}
+        for name in model_io.NAMES:
+            value = given.get(name)
+            if value is not None and (name in self._wanted_io or name in sequences):
+                capture.put(capture.add_channel(self._io[name]), value)
+        capture.nanoseconds += perf_counter_ns() - start
+
+    def _end(self, capture: Capture, output: Any) -> None:
+        """Turn what was collected into a draft and queue it."""
+        value = model_io.model_output(output)
+        known = any(channel.full_name == self._io["output"].full_name for channel in capture.channels)
+        if value is not None and "output" in self._wanted_io and not known:
+            capture.put(capture.add_channel(self._io["output"]), value)
+        draft = self._assembler.assemble(capture, self._choice, self._cloned, self._faults)
+        if not self.sampled:
+            self.sampled = True
+            self._check_arrivals(capture)
+        if draft is not None and self._sink is not None:
+            self._sink.put(draft)
+
+    def _check_arrivals(self, capture: Capture) -> None:
+        """After the first sampled forward: say which promised fields never came."""
+        arrived = {
+            channel.full_name for channel, values in zip(capture.channels, capture.values, strict=True) if values
+        }
+        for text in explain.missing(self._model, self._plans, self._channels, arrived, self._choice):
+            self._faults.say(text, "error")
+
+    def _leave(self) -> None:
+        """Close this thread's capture and take the probes out."""
+        here = self._here
+        capture, here.capture = here.capture, None
+        stance, here.stance = here.stance, None
+        self._stances.leave(stance)
+        if capture is not None:
+            open_captures()[:] = [pair for pair in open_captures() if pair[1] is not capture]
+            tap.captures_changed(-1)
+            self._plug.unplug()
+
+    def _abandon(self) -> None:
+        self._here.depth, self._here.frame = 0, None
+        self._leave()
+
+    def _place_after_hook(self) -> None:
+        """Register the post-hook of the model, as the last of its hooks."""
+        for handle in self._handles[1:]:
+            handle.remove()
+        hook = AfterForward(self)
+        self._handles[1:] = [self._model.register_forward_hook(hook, with_kwargs=True, always_call=True)]
+
+
+def _chosen(plans: Sequence[MemoryPlan], choice: FieldChoice) -> list[tuple[nn.Module, Probe, Channel]]:
+    """The probes whose fields are wanted, each with its channel; a state's last value may be all that is wanted."""
+    chosen = []
+    for plan in plans:
+        wanted = choice.choose(plan.name, MemoryInfo(plan.law, plan.attributes), [probe.field for probe in plan.probes])
+        for probe in plan.probes:
+            axes = probe.value_axes()
+            last = f"{fields.FINAL_PREFIX}{probe.field}"
+            if probe.field in wanted:
+                channel = Channel(plan.name, probe.field, axes, probe.keep, probe.finish, probe.mutable)
+                chosen.append((plan.module, probe, channel))
+            if last in wanted:
+                chosen.append((plan.module, probe, Channel(plan.name, last, axes, "last", None, probe.mutable)))
+    return chosen
+
+
+def _is_rerun() -> bool:
+    """Whether this is no forward of its own: backward reruns what is checkpointed, tracing looks at the code."""
+    return torch._C._current_graph_task_id() != -1 or torch._C._get_tracing_state() is not None
+
+
+def _in_cuda_graph() -> bool:
+    """Whether a CUDA graph is being captured: what a recorder did would become part of it."""
+    cuda: Any = torch.cuda
+    return bool(cuda.is_initialized() and cuda.is_current_stream_capturing())
