@@ -77,11 +77,13 @@ def _more_than_a_whole(picture: Picture) -> Iterator[_Finding]:
     if known is None or known.simplex is None or picture.values.size == 0:
         return
     if picture.over_time and picture.rows.name.replace(", ", "_") == known.simplex:
-        sums, axis = picture.values.sum(axis=0), "time"
+        along, axis = 0, "time"
     elif picture.columns.name.replace(", ", "_") == known.simplex:
-        sums, axis = picture.values.sum(axis=1), picture.rows.name
+        along, axis = 1, picture.rows.name
     else:
         return
+    with np.errstate(invalid="ignore"):
+        sums = picture.values.sum(axis=along, dtype=np.float64)
     sums = np.where(np.isfinite(sums), sums, -np.inf)
     worst = int(sums.argmax())
     if sums[worst] > 1 + TOLERANCE:

@@ -29,6 +29,10 @@ INSTALL = (
 class LocalServer:
     """A server process; as a context manager it starts on entering and stops on leaving.
 
+    Attributes:
+        address: where it listens.
+        client: a connection to it, for looking at what it holds.
+
     Args:
         folder: where it keeps its environments and its log.
         port: to listen on; 0 takes a free one, and the same one after a restart.
@@ -42,6 +46,7 @@ class LocalServer:
             raise ServerError(INSTALL)
         self.folder = folder
         self.address = Address("http", "127.0.0.1", port or _free_port())
+        self.client = Client(self.address)
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LocalServer:
@@ -55,11 +60,6 @@ class LocalServer:
     def url(self) -> str:
         """To open in a browser."""
         return self.address.url
-
-    @property
-    def client(self) -> Client:
-        """A new connection to it."""
-        return Client(self.address)
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -100,6 +100,7 @@ class LocalServer:
 
     def stop(self) -> None:
         """Kill it, frozen or not; what it had not saved is gone."""
+        self.client.disconnect()
         if self.process is not None:
             self.process.kill()
             self.process.wait()
