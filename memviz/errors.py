@@ -10,6 +10,7 @@
     │   └── TraceClosed                   written to after close
     ├── RecordError (IndexError)          a record that a trace does not have
     ├── FieldError (KeyError)             a field that a record does not have, or that is ambiguous
+    ├── PlaceError (IndexError)           a time, head, slot or batch item that a record does not have
     ├── SchemaError (ValueError)          an array does not fit what its field declares
     ├── RecorderError (RuntimeError)      a recorder cannot do what was asked
     │   ├── NoAdapterError                nothing in the model is known to memviz and nothing taps
@@ -68,6 +69,10 @@ class FieldError(MemvizError, KeyError):
     def __str__(self) -> str:
         # KeyError prints the repr of its argument, which would put quotes around a sentence.
         return str(self.args[0]) if self.args else ""
+
+
+class PlaceError(MemvizError, IndexError):
+    """A record has no such time, head, slot, word or batch item."""
 
 
 class SchemaError(MemvizError, ValueError):

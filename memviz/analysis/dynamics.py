@@ -48,6 +48,24 @@ def write_in_series(memory: Array, write_weights: Array, erase_vectors: Array, w
     return memory
 
 
+def clear_freed(memory: Array, read_weights: Array, free_gates: Array) -> Array:
+    """The memory without what was just read and freed: M ∘ ψ 1^T, ψ = Π_i (1 - f_t^i w^{r,i}).
+
+    From Csordas and Schmidhuber 2019, "Improving Differentiable Neural Computers Through Memory Masking, De-allocation,
+    and Link Distribution Sharpness Control"; it is applied before the write.
+
+    Args:
+        memory: [batch, slot, word], at the time before.
+        read_weights: [batch, read_head, slot], at the time before.
+        free_gates: [batch, read_head], at this time.
+
+    Returns:
+        [batch, slot, word].
+    """
+    retention = np.prod(1 - free_gates[:, :, None] * read_weights, axis=1)
+    return np.asarray(memory * retention[:, :, None])
+
+
 def update_usage(usage: Array, write_weights: Array, read_weights: Array, free_gates: Array) -> Array:
     """How far each slot is in use: u_t = (u + w^w - u ∘ w^w) ∘ ψ, with retention ψ = Π_i (1 - f_t^i w^{r,i}).
 

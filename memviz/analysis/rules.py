@@ -7,7 +7,8 @@ Attributes of a memory's schema that say where an implementation departs from Gr
 | `allocation_delta` | usage is lifted to delta + (1 - delta) u before allocation | 0 |
 | `cosine_delta` | added to the product of norms in the cosine | 0 |
 | `write_order` | "parallel": heads erase, then add, together; "series": one head after the other | "parallel" |
-| `read_order` | "after_write": reads see this time's writes; "before_write": they do not | "after_write" |
+| `read_order` | reads come "after_write", "before_write", or after so many write heads each, [0, 1] | "after_write" |
+| `deallocation` | what is freed is also cleared from memory, before the write (Csordas, Schmidhuber 2019) | false |
 | `allocation_ties` | slots in equal use are taken "by_index"; if "arbitrary", allocation is not derived | "by_index" |
 | `write_heads` | number of write heads; with more than one, allocation also needs both gates | 1 |
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from memviz.analysis import dynamics
@@ -67,6 +69,11 @@ def _memory(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
     return write(before["memory"], now["write_weights"], now["erase_vectors"], now["write_vectors"])
 
 
+def _memory_cleared(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    cleared = dynamics.clear_freed(before["memory"], before["read_weights"], now["free_gates"])
+    return _memory({"memory": cleared}, now, attributes)
+
+
 def _precedence(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
     return dynamics.update_precedence(before["precedence_weights"], now["write_weights"])
 
@@ -89,6 +96,17 @@ def _read_after(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
 
 def _read_before(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
     return dynamics.read(before["memory"], now["read_weights"])
+
+
+def _read_between(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    """Each head reads what the write heads before it have left; their number is its entry in `read_order`."""
+    write = _memory_cleared if attributes.get("deallocation") else _memory
+    reads = []
+    for head, count in enumerate(attributes["read_order"]):
+        writes = dict(now) | {name: now[name][:, : int(count)] for name in _WRITES}
+        seen = write(before, writes, attributes) if int(count) else before["memory"]
+        reads.append(dynamics.read(seen, now["read_weights"][:, head : head + 1]))
+    return np.concatenate(reads, axis=1)
 
 
 _WRITES = ("write_weights", "erase_vectors", "write_vectors")
@@ -114,6 +132,11 @@ _DNC: Mapping[str, Rule] = {
 LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType({"dnc": _DNC, "ntm": _NTM})
 """Rules of each law in an order in which they can be computed within one time."""
 
+_READ_BETWEEN_WRITES = Rule(_read_between, now=("read_weights", *_WRITES), before=("memory",))
+_READ_BETWEEN_CLEARED = Rule(
+    _read_between, now=("read_weights", *_WRITES, "free_gates"), before=("memory", "read_weights")
+)
+_CLEARED_MEMORY = Rule(_memory_cleared, now=(*_WRITES, "free_gates"), before=("memory", "read_weights"))
 _READ_BEFORE_WRITE = Rule(_read_before, now=("read_weights",), before=("memory",))
 _SHARED_ALLOCATION = Rule(_allocation, now=("usage", "write_gate", "allocation_gate"))
 
@@ -121,8 +144,14 @@ _SHARED_ALLOCATION = Rule(_allocation, now=("usage", "write_gate", "allocation_g
 def rules_of(memory: MemorySchema) -> dict[str, Rule]:
     """The rules of this memory's law, with the departures its attributes name; empty for an unknown law."""
     rules = dict(LAWS.get(memory.law, {}))
-    if "read_vectors" in rules and memory.attributes.get("read_order") == "before_write":
+    read_order = memory.attributes.get("read_order")
+    if "read_vectors" in rules and read_order == "before_write":
         rules["read_vectors"] = _READ_BEFORE_WRITE
+    elif "read_vectors" in rules and isinstance(read_order, list | tuple):
+        clearing = bool(memory.attributes.get("deallocation"))
+        rules["read_vectors"] = _READ_BETWEEN_CLEARED if clearing else _READ_BETWEEN_WRITES
+    if "memory" in rules and memory.attributes.get("deallocation"):
+        rules["memory"] = _CLEARED_MEMORY
     if "allocation_weights" in rules and int(memory.attributes.get("write_heads", 1)) > 1:
         rules["allocation_weights"] = _SHARED_ALLOCATION
     if memory.attributes.get("allocation_ties") == "arbitrary":
