@@ -4,9 +4,10 @@
 
 One read at T=500 and the full table of all reads at T=100, from a record whose generators are float32 arrays in
 memory; one read once more from a record on disk. Autograd gets the same recorded weightings: it unrolls the memory in
-torch (float64, as lineage computes) and differentiates the read with respect to what was written. *Jacobian* is the plain call, one
-backward pass per word of the read; *one pass* uses that a word of the read depends on that word of the writes only. For
-the table, autograd's time is that of some reads, the unroll counted once, scaled to all of them. Both sides must agree.
+torch (float64, as lineage computes) and differentiates the read with respect to what was written. *Jacobian* is the
+plain call, one backward pass per word of the read; *one pass* uses that a word of the read depends on that word of the
+writes only. For the table, autograd's time is that of some reads, the unroll counted once, scaled to all of them. Both
+sides must agree.
 """
 
 from __future__ import annotations
