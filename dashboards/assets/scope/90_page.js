@@ -15,6 +15,7 @@
   let ageTimer = 0;
   let crumbKey = '';
   let crumbTimer = 0;
+  let crumbList = [];
   let settled = 0;
 
   const active = () => shown && state.run !== null;
@@ -206,8 +207,12 @@
     if (key === crumbKey) return;
     crumbKey = key;
     // The header lies outside the canvases: laying it out at every frame of a scrub would be felt.
-    clearTimeout(crumbTimer);
-    crumbTimer = setTimeout(() => active() && window.memviz.setCrumbs(list), 60);
+    crumbList = list;
+    if (crumbTimer) return;
+    crumbTimer = setTimeout(() => {
+      crumbTimer = 0;
+      if (active()) window.memviz.setCrumbs(crumbList);
+    }, 60);
   }
 
   const clamp = (v, low, high) => Math.max(low, Math.min(high, v));
