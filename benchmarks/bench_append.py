@@ -3,12 +3,12 @@
     python benchmarks/bench_append.py [--records 512] [--rounds 3] [--dir FOLDER]
 
 Each is used as its own documentation does for data of this kind: memviz appends the record through its writer; rerun
-logs one tensor per field into a file; TensorBoard gets one heatmap per field and head, time down and cells across. Two figures
-each, medians over rounds that take turns: what the call costs the thread that makes it, and wall time until all is on
-disk (sealing, flushing and closing included), per record.
+logs one tensor per field into a file; TensorBoard gets one heatmap per field and head, time down and cells across.
+Two figures each, per record, medians over rounds that take turns: what the call costs the thread that makes it, and
+wall time until all is on disk (sealing, flushing and closing included).
 
-All three are measured to the file: none of them fsyncs. rerun batches in a thread of its own, which the second figure
-counts and the first one does not.
+No call waits for the disk itself; sealing, which only memviz does, fsyncs and compresses. rerun batches in a thread of
+its own, which the second figure counts and the first one does not.
 """
 
 from __future__ import annotations

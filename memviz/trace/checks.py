@@ -24,7 +24,8 @@ def check_numbers(data: RecordData) -> None:
     Raises:
         SchemaError: they are no whole numbers, or too large.
     """
-    for name, value in (("step", data.step), ("forward", data.forward)):
+    numbers: tuple[tuple[str, object], ...] = (("step", data.step), ("forward", data.forward))
+    for name, value in numbers:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or int(value) not in _INT64:
             raise SchemaError(f"a {name} is a whole number of 64 bits; got {value!r:.80}")
     if not all(isinstance(item, int | np.integer) for item in data.batch):

@@ -155,7 +155,8 @@ def _check_field(memory: str, field: FieldSchema) -> None:
         _check_part(axis, f"axis of {who}")
         if axis in COORDINATES:
             raise SchemaError(f"{who}: an axis may not be named {axis!r}, the format uses it")
-    for bound in (field.low, field.high):
+    bounds: tuple[object, ...] = (field.low, field.high)  # a file may claim anything
+    for bound in bounds:
         if bound is not None and not (isinstance(bound, int | float) and math.isfinite(bound)):
             raise SchemaError(f"{who}: {bound!r:.40} is no bound; give a finite number, or None for unbounded")
     if "time" in field.axes and field.axes[0] != "time":

@@ -138,7 +138,8 @@ def encode_record(data: RecordData, frame: Frame | None = None) -> tuple[list[by
     opening = '{"__metadata__":' + json.dumps(metadata, separators=(",", ":"))
     text = (f"{opening},{frame.entries}}}" if frame.entries else f"{opening}}}").encode()
     text += b" " * (-len(text) % _ALIGN)
-    pieces = [struct.pack("<Q", len(text)), text, *(dtypes.as_bytes(data.fields[name]) for name in frame.order)]
+    pieces: list[bytes | memoryview] = [struct.pack("<Q", len(text)), text]
+    pieces += [dtypes.as_bytes(data.fields[name]) for name in frame.order]
     return pieces, 8 + len(text) + frame.nbytes
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from memviz.errors import FieldError
 from memviz.fields import FINAL_PREFIX, INITIAL_PREFIX, bare_name, lookup, memory_of
 from memviz.trace import dtypes
+from memviz.trace.caps import corrupt
 from memviz.trace.live import LiveRecord
 from memviz.trace.recent import Recent
 from memviz.trace.schema import FieldSchema, Json, MemorySchema
@@ -197,8 +198,8 @@ class Record:
             return tuple(known[axis] for axis in axes)
         from memviz.analysis.replay import derive
 
-        derived: np.ndarray = derive(self, memory, bare_name(full))
-        return derived.shape
+        values: np.ndarray = derive(self, memory, bare_name(full))
+        return values.shape
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.read(name)
@@ -232,7 +233,8 @@ class Record:
         if not isinstance(time, slice):
             if not -length <= time < length:
                 raise FieldError(f"{full} has the times 0 to {length - 1}, not {time}")
-            return self._values(full, time % length, time % length + 1)[0]
+            value: np.ndarray = self._values(full, time % length, time % length + 1)[0]
+            return value
         times = range(length)[time]
         if not times:
             return np.empty((0, *self.shape(full)[1:]), dtypes.numpy_dtype(self.schema(full).dtype))
@@ -249,6 +251,8 @@ class Record:
             except FileNotFoundError:
                 # Sealed since this record was opened: the values did not change, only the place.
                 self._place = self._home.place(self.id)
+                if full not in _stored(self._place):
+                    raise corrupt(f"record {self.id}", f"{full} was lost when the trace was repaired") from None
         return self._place.read(full, start, stop)
 
     def _derive(self, full: str, start: int, stop: int | None) -> np.ndarray:

@@ -264,8 +264,10 @@ class _SegmentWriter:
 
     def _with_members(self, path: str, node: Mapping[str, Json]) -> dict[str, Json]:
         prefix = f"{path}/" if path else ""
-        members = {name.removeprefix(prefix): member for name, member in self.nodes.items() if name.startswith(prefix)}
-        return zarr3.consolidated(node, members)
+        names = [name for name in self.nodes if name.startswith(prefix)]
+        # zarr-python finds the members of a group only where they stand together, its parents before them.
+        names.sort(key=lambda name: (name.count("/"), name.split("/")))
+        return zarr3.consolidated(node, {name.removeprefix(prefix): self.nodes[name] for name in names})
 
     def _write_json(self, path: str, content: Mapping[str, Json]) -> None:
         folder = self.folder / path

@@ -32,7 +32,10 @@ def memories(make):
         ({"usage": zeros(2, 1, 3, dtype=np.float64)}, "declared as float32, got float64"),
         ({"usage": zeros(2, 1, 3, dtype=np.complex64)}, "cannot hold values of type 'complex64'"),
         ({"usage": [[[0.0]]]}, "expected a numpy array, got list"),
-        ({"usage": zeros(2, 1, 3), "write_gate": zeros(3, 1)}, "axis 'time' has length 3 in memory/write_gate and 2 in"),
+        (
+            {"usage": zeros(2, 1, 3), "write_gate": zeros(3, 1)},
+            "axis 'time' has length 3 in memory/write_gate and 2 in",
+        ),
         ({"usage": zeros(2, 1, 3), "write_gate": zeros(2, 4)}, "axis 'batch' has length 4"),
         ({"usage": zeros(2, 1, 3), "read_weights": zeros(2, 1, 4)}, "axis 'slot' has length 4"),
         ({"usage": zeros(2, 1, 3), "initial/memory": zeros(1, 4, 5)}, "axis 'slot' has length 4 in memory/initial"),

@@ -190,11 +190,16 @@ def test_it_seals_every_so_many_records(tmp_path, make):
 def test_the_size_limit_refuses_a_record_and_keeps_the_trace_whole(tmp_path, make):
     with make.writer(tmp_path / "run", limit=40_000) as writer:
         half_seen = None
-        with pytest.raises(TraceFull, match=r"exceed its limit of 40000"):
+
+        def fill():
+            nonlocal half_seen
             for i in range(1000):
                 writer.append(make.sample(i))
                 if half_seen is None and writer.over_half:
                     half_seen = writer.nbytes
+
+        with pytest.raises(TraceFull, match=r"exceed its limit of 40000"):
+            fill()
         assert 20_000 < half_seen < 22_000
         assert writer.nbytes <= 40_000
         assert issubclass(TraceFull, TraceError)
