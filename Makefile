@@ -27,6 +27,7 @@ bench: install-test               ## every benchmark, with the bar it is held ag
 
 screenshots: install-test         ## the pictures in docs/, from real runs
 	$(BIN)/python scripts/screenshots.py
+	$(BIN)/python scripts/visdom_screenshot.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -45,4 +46,5 @@ $(VENV)/.installed-test: $(VENV)/.installed build-constraints.txt tests/thirdpar
 	PIP_BUILD_CONSTRAINT=build-constraints.txt $(BIN)/pip install -q -e '.[test]' -c constraints.txt
 	$(BIN)/pip install -q --no-deps -r tests/thirdparty.txt
 	bash scripts/install_chromium.sh
+	$(BIN)/python scripts/fetch_visdom_assets.py
 	touch $@

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -28,6 +31,26 @@ def one_torch_thread():
     """Small models run faster, and the suite's processes do not fight, on one thread each."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def visdom_assets():
+    """The web assets without which Visdom's server does not start offline; installed when npm can bring them."""
+    script = Path(__file__).parents[1] / "scripts" / "fetch_visdom_assets.py"
+    done = subprocess.run([sys.executable, str(script), "--require"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        if shutil.which("npm") is None:
+            pytest.skip("npm is missing, which brings the web assets of Visdom's server")
+        pytest.fail(done.stderr)
+
+
+@pytest.fixture
+def visdom_server(visdom_assets, tmp_path):
+    """A real Visdom server on a port of its own."""
+    from memviz.dashboards.visdom.server import LocalServer
+
+    with LocalServer(tmp_path / "visdom") as server:
+        yield server
 
 
 @pytest.hookimpl(trylast=True)

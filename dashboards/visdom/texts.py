@@ -15,6 +15,8 @@ from memviz.trace.schema import Event
 MAX_FINDINGS = 12
 MAX_EVENTS = 8
 
+SOUND = "Every value is a number within its range, and no weighting sums to more than 1."
+
 SILENT_EVENTS = ("opened", "closed")
 """Kinds of events that the state of the run says already."""
 
@@ -62,9 +64,7 @@ def run_text(trace: Trace, record: Record, choice: Offer, tally: Tally, playing:
 def findings_text(found: Sequence[str], missing: Sequence[str], events: Iterable[Event], notes: Sequence[str]) -> str:
     """What is wrong in the record shown, what could not be drawn, and what happened during the run, newest first."""
     parts = [_heading("Findings in this record")]
-    parts.append(
-        _list(found, MAX_FINDINGS, NOT_NUMBERS[0][1]) if found else _quiet("none of the plain checks found any")
-    )
+    parts.append(_list(found, MAX_FINDINGS, NOT_NUMBERS[0][1]) if found else _quiet(SOUND))
     told = [event for event in events if event.kind not in SILENT_EVENTS]
     if told or notes:
         newest = [_event(event) for event in reversed(told)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -16,11 +15,8 @@ import pytest
 import memviz
 from memviz.dashboards.visdom import Client, launch
 from memviz.dashboards.visdom.panes import PREFIX, PROPERTIES, RUN
-from memviz.dashboards.visdom.server import LocalServer
 from memviz.dashboards.visdom.stream import Stream
 from memviz.testing.synthetic import write_dnc_run
-
-ASSETS = Path(__file__).parents[2] / "scripts" / "fetch_visdom_assets.py"
 
 SEED_PANES = (
     "memory@all",
@@ -33,20 +29,9 @@ SEED_PANES = (
 )
 
 
-@pytest.fixture(scope="session")
-def assets():
-    """The web assets, without which a server does not start offline."""
-    done = subprocess.run([sys.executable, str(ASSETS), "--require"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        if shutil.which("npm") is None:
-            pytest.skip("npm is missing, which brings the web assets of Visdom's server")
-        pytest.fail(done.stderr)
-
-
 @pytest.fixture
-def server(assets, tmp_path):
-    with LocalServer(tmp_path / "visdom") as running:
-        yield running
+def server(visdom_server):
+    return visdom_server
 
 
 @pytest.fixture
