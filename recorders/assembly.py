@@ -153,13 +153,9 @@ def _last_value(capture: Capture, index: int, field: str, cloned: set[str]) -> i
 
 
 def _batch_size(capture: Capture, wanted: Sequence[int]) -> int:
-    """Number of items in the batch: a field with one item may stand for all of them."""
-    for index in wanted:
-        channel, values = capture.channels[index], capture.values[index]
-        axis = channel.layout.batch
-        if axis >= 0 and values and values[0].ndim == len(channel.axes) and values[0].shape[axis] != 1:
-            return int(values[0].shape[axis])
-    return 1
+    """Number of items in the batch. The memories say it: what the model's own input has for axes may be a guess."""
+    size = capture.batch_size([index for index in wanted if capture.channels[index].memory != fields.MODEL])
+    return size or capture.batch_size(wanted) or 1
 
 
 def _times(capture: Capture, wanted: Sequence[int]) -> dict[str, int]:

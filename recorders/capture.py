@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType, MappingProxyType
 from typing import Any
@@ -156,6 +156,18 @@ class Capture:
                 value = value.detach().clone()
         self.versions[index] += value._version
         values.append(value)
+
+    def batch_size(self, indices: Iterable[int]) -> int | None:
+        """Number of batch items in these channels, None without any; a field with one item may stand for all."""
+        size = None
+        for index in indices:
+            channel, values = self.channels[index], self.values[index]
+            axis = channel.layout.batch
+            if axis >= 0 and values and values[0].ndim == len(channel.axes):
+                size = int(values[0].shape[axis])
+                if size != 1:
+                    return size
+        return size
 
     def overwritten(self, index: int) -> bool:
         """Whether anybody wrote into a kept tensor since it was kept."""

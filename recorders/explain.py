@@ -87,8 +87,18 @@ def missing(
     channels: Sequence[Channel],
     arrived: Collection[str],
     choice: FieldChoice,
+    troubled: bool,
 ) -> Iterator[str]:
-    """Sentences about what should have arrived in the first sampled forward and did not."""
+    """Sentences about what should have arrived in the first sampled forward and did not.
+
+    Args:
+        model: the attached model.
+        plans: what adapters promised of it.
+        channels: those of the probes.
+        arrived: full names of what brought a value.
+        choice: what was asked for.
+        troubled: whether something was tried and failed, which has been said already.
+    """
     for plan in plans:
         promised = {c.full_name for c in channels if c.memory == plan.name}
         absent = sorted(promised - set(arrived))
@@ -107,7 +117,7 @@ def missing(
                 f"probably written for another version of this model. Ask for other fields=, or use memviz.tap"
             )
     memories = {fields.memory_of(name) for name in arrived} - {fields.MODEL}
-    if not plans and not memories:
+    if not plans and not memories and not troubled:
         yield no_source(model)
     bare = {fields.bare_name(name) for name in arrived} | set(arrived)
     for name in sorted(choice.names - bare - {f.full_name for f in channels} - {f.field for f in channels}):

@@ -1,8 +1,8 @@
 """The attached model's own input, output and target, recorded under the memory name `model`.
 
 Only what needs no guess is taken: a floating-point tensor of rank 3, time, batch and channel, the first argument and
-the first result. `batch_first` of the model says which of the first two axes is the batch; a model that does not say
-counts as batch first.
+the first result. `batch_first` of the model says which of the first two axes is the batch. A model that does not say
+counts as batch first, unless its memories have as many batch items as the second axis has, and not as the first.
 """
 
 from __future__ import annotations
@@ -16,31 +16,50 @@ from torch import Tensor, nn
 
 from memviz import fields
 from memviz.recorders.adapters.base import MemoryPlan
-from memviz.recorders.capture import Channel
+from memviz.recorders.capture import Capture, Channel
 
 NAMES = ("output", "target", "input")
 """Tensor labels, in the order in which they win when they disagree about the number of times."""
 
 
-def channels(model: nn.Module, plans: Iterable[MemoryPlan]) -> dict[str, Channel]:
-    """The channels of input, target and output, by field name."""
-    order = "batch time" if is_batch_first(model, plans) else "time batch"
-    return {
-        name: Channel(
-            fields.MODEL, name, (*order.split(), "input_channel" if name == "input" else "output_channel"), "last"
-        )
-        for name in NAMES
-    }
+class ModelIO:
+    """The channels of the model's own input, target and output.
+
+    Attributes:
+        channels: by field name.
+        said: whether the model, or an adapter, says which axis is the batch.
+    """
+
+    def __init__(self, model: nn.Module, plans: Iterable[MemoryPlan]) -> None:
+        batch_first = is_batch_first(model, plans)
+        self.said = batch_first is not None
+        self.channels = {name: _channel(name, batch_first is not False) for name in NAMES}
+
+    def settle(self, capture: Capture) -> None:
+        """Where nobody says which axis is the batch, take the one that has as many items as the memories."""
+        if self.said:
+            return
+        ours = [i for i, channel in enumerate(capture.channels) if channel.memory == fields.MODEL and capture.values[i]]
+        size = capture.batch_size([i for i in range(len(capture.channels)) if i not in ours])
+        for index in ours:
+            shape = capture.values[index][0].shape
+            if size not in (None, shape[0]) and size == shape[1]:
+                capture.channels[index] = _channel(capture.channels[index].field, False)
 
 
-def is_batch_first(model: nn.Module, plans: Iterable[MemoryPlan]) -> bool:
-    """Whether sequences are [batch, time, channel]: as the model, or else an adapter, says; True when nobody does."""
+def _channel(name: str, batch_first: bool) -> Channel:
+    order = ("batch", "time") if batch_first else ("time", "batch")
+    return Channel(fields.MODEL, name, (*order, "input_channel" if name == "input" else "output_channel"), "last")
+
+
+def is_batch_first(model: nn.Module, plans: Iterable[MemoryPlan]) -> bool | None:
+    """Whether sequences are [batch, time, channel], as the model or an adapter says; None when nobody does."""
     inner: Any = model
     while not isinstance(getattr(inner, "batch_first", None), bool):
         wrapped = next((inner._modules[name] for name in ("module", "_orig_mod") if name in inner._modules), None)
         if wrapped is None:
             said = [plan.attributes["batch_first"] for plan in plans if "batch_first" in plan.attributes]
-            return bool(said[0]) if said else True
+            return bool(said[0]) if said else None
         inner = wrapped
     return bool(inner.batch_first)
 

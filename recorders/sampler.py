@@ -85,8 +85,8 @@ class Sampler:
         self._sink: Sink | None = None
         self._here = _Thread()
         self._cloned: set[str] = set()
-        self._io = model_io.channels(model, plans)
-        self._wanted_io = choice.choose(fields.MODEL, MemoryInfo(), tuple(self._io))
+        self._io = model_io.ModelIO(model, plans)
+        self._wanted_io = choice.choose(fields.MODEL, MemoryInfo(), model_io.NAMES)
         self._memories = {plan.name: MemoryInfo(plan.law, plan.attributes) for plan in plans}
         self._memories[fields.MODEL] = MemoryInfo()
         self._sites, self._channels = make_sites(_chosen(plans, choice), lambda: self._here.capture)
@@ -202,15 +202,16 @@ class Sampler:
         for name in model_io.NAMES:
             value = given.get(name)
             if value is not None and (name in self._wanted_io or name in sequences):
-                capture.put(capture.add_channel(self._io[name]), value)
+                capture.put(capture.add_channel(self._io.channels[name]), value)
         capture.nanoseconds += perf_counter_ns() - start
 
     def _end(self, capture: Capture, output: Any) -> None:
         """Turn what was collected into a draft and queue it."""
         value = model_io.model_output(output)
-        known = any(channel.full_name == self._io["output"].full_name for channel in capture.channels)
-        if value is not None and "output" in self._wanted_io and not known:
-            capture.put(capture.add_channel(self._io["output"]), value)
+        channel = self._io.channels["output"]
+        if value is not None and "output" in self._wanted_io and channel not in capture.channels:
+            capture.put(capture.add_channel(channel), value)
+        self._io.settle(capture)
         draft = self._assembler.assemble(capture, self._choice, self._cloned, self._faults)
         if not self.sampled:
             self.sampled = True
@@ -223,7 +224,8 @@ class Sampler:
         arrived = {
             channel.full_name for channel, values in zip(capture.channels, capture.values, strict=True) if values
         }
-        for text in explain.missing(self._model, self._plans, self._channels, arrived, self._choice):
+        troubled = self._faults.count > 0
+        for text in explain.missing(self._model, self._plans, self._channels, arrived, self._choice, troubled):
             self._faults.say(text, "error")
 
     def _leave(self) -> None:

@@ -32,18 +32,18 @@ DTYPES: Mapping[str, torch.dtype] = {
 
 @dataclass(frozen=True, slots=True)
 class FieldChoice:
-    """The argument `fields` of memviz.attach: "default", "all", or names, bare or full.
-
-    Raises:
-        RecorderError: it is none of these.
-    """
+    """The argument `fields` of memviz.attach: "default", "all", or names, bare or full; ["default", "usage"] adds."""
 
     mode: str
     names: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, value: str | Sequence[str]) -> FieldChoice:
-        """Read the argument."""
+        """Read the argument.
+
+        Raises:
+            RecorderError: it is none of these.
+        """
         if isinstance(value, str):
             if value not in ("default", "all"):
                 raise RecorderError(
@@ -53,7 +53,8 @@ class FieldChoice:
         names = frozenset(value)
         if not names or not all(isinstance(name, str) for name in names):
             raise RecorderError(f'fields={value!r}: expected "default", "all" or a list of names of fields')
-        return cls("named", names)
+        mode = "all" if "all" in names else "default" if "default" in names else "named"
+        return cls(mode, names - {"all", "default"})
 
     def choose(self, memory: str, info: MemoryInfo, reachable: Collection[str]) -> frozenset[str]:
         """The fields of one memory to record, bare names, keyframes included.
@@ -63,18 +64,17 @@ class FieldChoice:
             info: its law and attributes, and whether it comes from taps, which someone put there on purpose.
             reachable: bare names of what probes or taps bring.
         """
+        last = {f"{fields.FINAL_PREFIX}{name}" for name in reachable}
+        named = {name for name in {*reachable, *last} if name in self.names or f"{memory}/{name}" in self.names}
         if self.mode == "named":
-            last = {f"{fields.FINAL_PREFIX}{name}" for name in reachable}
-            return frozenset(
-                name for name in {*reachable, *last} if name in self.names or f"{memory}/{name}" in self.names
-            )
+            return frozenset(named)
         if self.mode == "all":
-            return frozenset(reachable)
+            return frozenset({*reachable, *named})
         wanted = frozenset(reachable if info.tapped or memory == fields.MODEL else set(reachable) - INTERNALS)
         droppable = (STATES | INTERNALS) & wanted
         derived = derivable(MemorySchema(memory, info.law, attributes=info.attributes), wanted - droppable) & droppable
-        frames = {f"{fields.FINAL_PREFIX}{name}" for name in KEYFRAMES if name in derived}
-        return (wanted - derived) | frames
+        frames = {f"{fields.FINAL_PREFIX}{name}" for name in KEYFRAMES if name in derived - named}
+        return (wanted - derived) | frames | named
 
 
 class BatchChoice:

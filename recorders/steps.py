@@ -61,7 +61,7 @@ class StepCounter:
     @property
     def current(self) -> int:
         """The step of the most recent counted forward, or the one that comes first."""
-        return self._offset if self._last is None else self._last
+        return self._offset + self._count() if self._last is None else self._last
 
     @property
     def forwards(self) -> int:
@@ -92,8 +92,7 @@ class StepCounter:
                 self.missed = 0
                 if self._forwards == 1 and self._optimized is None:
                     self._optimized = self._find_optimizer()
-            count = self._updates if self._optimized and training else self._forwards
-            step = self._offset + count
+            step = self._offset + self._count()
             moment = Moment(step, self._forwards, training)
             self._forwards += 1
             self._pending = self._pending or training
@@ -110,8 +109,14 @@ class StepCounter:
     def set(self, step: int) -> None:
         """Make `step` the step of the next forward, as after loading a checkpoint."""
         with self._lock:
-            self._offset = step - (self._updates if self._optimized else self._forwards)
+            if self._forwards and self._optimized is None:
+                self._optimized = self._find_optimizer()
+            self._offset = step - self._count()
             self._last = None
+
+    def _count(self) -> int:
+        """Steps before the one that is going on."""
+        return self._updates if self._optimized else self._forwards
 
     def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if not self._updates_model(optimizer):
