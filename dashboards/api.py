@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 MAX_NUMBERS = 200_000
 """Numbers that the values route sends at once."""
 
+AT_ONCE = 2
+"""Records worked on at the same time: each may need a hundred megabytes, and more at once would not be faster."""
+
 IMMUTABLE = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
 NO_STORE = "no-store"
@@ -39,6 +43,7 @@ def blueprint(source: Source) -> Blueprint:
     """The routes that answer from `source`; register it on the Flask server of the dashboard."""
     api = Blueprint("memviz_api", __name__)
     summaries = Summaries(source)
+    at_once = threading.Semaphore(AT_ONCE)
 
     @api.get("/healthz")
     def healthz() -> Response:
@@ -77,7 +82,8 @@ def blueprint(source: Source) -> Blueprint:
             answer = Response(status=304)
         else:
             values = Values(_record(source.trace(run), index), (identity, index), source.arrays)
-            body = build(values, params)
+            with at_once:
+                body = build(values, params)
             answer = _json(body) if isinstance(body, dict) else Response(body, mimetype="application/octet-stream")
         answer.set_etag(etag)
         # A run made anew has another version; only an address that names the version means one content for ever.

@@ -27,8 +27,11 @@ Array = NDArray[np.floating]
 HEAD_AXES = ("read_head", "write_head", "head")
 """Axes along which a field is split into one picture per head."""
 
-SMALL_BYTES = 32 * 2**20
+SMALL_BYTES = 16 * 2**20
 """Fields up to this size, as float32, are read whole and kept for the next request; larger ones are read in parts."""
+
+PART_BYTES = 8 * 2**20
+"""Size of such a part; what is computed from it takes several times that."""
 
 MAX_VALUES = 24 * 2**20
 """Numbers of one field that a request may hold at once."""
@@ -199,7 +202,7 @@ def spans(field: FieldView, starts: Sequence[int]) -> Iterator[tuple[int, int]]:
         if length:
             yield 0, length
         return
-    most = max(1, SMALL_BYTES // 4 * length // field.count)
+    most = max(1, PART_BYTES // 4 * length // field.count)
     ends = [*starts[1:], length]
     begin = 0
     for start, end in zip(starts, ends, strict=True):

@@ -29,6 +29,12 @@ from memviz.fields import CATALOGUE, MODEL, bare_name
 MAX_MATRICES = 128
 """Times of one matrix in one answer."""
 
+MAX_LINKS = 64 * 2**20
+"""Numbers of link matrices that are computed for the sake of one panel."""
+
+_FROM_LINKS = ("forward_weights", "backward_weights")
+"""Fields that cost a link matrix at every time when they were not recorded."""
+
 _ORDER = {name: place for place, name in enumerate(CATALOGUE)}
 
 
@@ -79,6 +85,13 @@ def field_tiles(values: Values, field: FieldView, item: int, cols: int, rows: in
     """
     if not field.count:
         raise FieldError(f"{field.name} is empty in this record: its shape is {field.shape}")
+    if field.derived and bare_name(field.name) in _FROM_LINKS:
+        numbers = field.length("time") * field.length("slot") ** 2 * field.length("batch")
+        if numbers > MAX_LINKS:
+            raise FieldError(
+                f"{field.name} was not recorded, and following {numbers:,} links to compute it takes too long; "
+                "record it with fields='all'"
+            )
     row_axis = field.picture_axes[0] if field.picture_axes else None
     row_starts = edges(field.length(row_axis) if row_axis else 1, rows)
     col_starts = edges(field.length("time"), cols)

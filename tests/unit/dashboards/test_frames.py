@@ -9,6 +9,7 @@ import pytest
 
 import memviz
 import memviz.dashboards.fieldview as fieldview
+import memviz.dashboards.frames as frames_module
 from memviz.dashboards.fieldview import FieldView, Values, spans, view, views
 from memviz.dashboards.frames import field_tiles, frame, matrices, order_of, record_scale
 from memviz.dashboards.source import ArrayCache
@@ -106,6 +107,7 @@ def test_a_field_read_in_parts_gives_the_same_tiles(run, monkeypatch, cols, rows
         whole = field_tiles(values_of(record), view(record, name), 1, cols, rows)
         with monkeypatch.context() as patch:
             patch.setattr(fieldview, "SMALL_BYTES", 3000)
+            patch.setattr(fieldview, "PART_BYTES", 3000)
             field = view(record, name)
             assert field.is_small == (field.count * 4 <= 3000)
             parts = field_tiles(values_of(record), field, 1, cols, rows)
@@ -130,6 +132,7 @@ def test_matrices_on_the_scale_of_the_whole_record(run, monkeypatch, parse):
     assert (links["tiles"][0]["row_axis"], links["tiles"][0]["col_axis"]) == ("slot_to", "slot_from")
 
     monkeypatch.setattr(fieldview, "SMALL_BYTES", 3000)
+    monkeypatch.setattr(fieldview, "PART_BYTES", 3000)
     parts = record_scale(values_of(record), view(record, "memory/memory"), 1)
     assert parts == pytest.approx((-reach, reach), abs=1e-5)
 
@@ -142,6 +145,19 @@ def test_a_field_too_large_to_hold_is_named_with_its_remedy(run, monkeypatch, pa
     assert "memory/usage" in {entry["field"] for entry in head["missing"]}
     with pytest.raises(FieldError, match=r"memviz\.open"):
         values_of(record).whole(view(record, "memory/memory"))
+
+
+def test_a_panel_that_would_take_too_long_is_named_unless_it_was_recorded(run, monkeypatch, parse):
+    monkeypatch.setattr(frames_module, "MAX_LINKS", 2 * 31 * 12 * 12 - 1)
+    record = memviz.open(run)[0]
+    head, codes = parse(frame(values_of(record), "memory", 0, 672, 320, {}))
+    missing = {entry["field"]: entry["reason"] for entry in head["missing"]}
+    if record.is_derived("memory/forward_weights"):
+        assert set(missing) == {"memory/forward_weights", "memory/backward_weights"}
+        assert "fields='all'" in missing["memory/forward_weights"]
+    else:
+        assert missing == {}
+    assert "memory/precedence_weights:0" in codes
 
 
 def write(path, fields, arrays):
@@ -201,6 +217,7 @@ def test_an_empty_field_is_missing_and_not_a_failure(tmp_path, parse, shape, tim
 @pytest.mark.parametrize("small", [1, 100, 500, 4 * 9 * 2 * 3 * 5])
 def test_stretches_cover_all_times_and_begin_where_they_may(monkeypatch, small):
     monkeypatch.setattr(fieldview, "SMALL_BYTES", small)
+    monkeypatch.setattr(fieldview, "PART_BYTES", small)
     starts = [0, 2, 4, 6]
     found = list(spans(FIELD, starts))
     assert [time for start, stop in found for time in range(start, stop)] == list(range(9))
