@@ -158,6 +158,17 @@ class Client:
         listed: dict[str, Any] = json.loads(self._post("/win_data", _json({"eid": env, "win": None})))
         return listed
 
+    def window(self, env: str, win: str) -> dict[str, Any] | None:
+        """One window as the server keeps it, None when there is none.
+
+        Raises:
+            VisdomUnavailable: no answer in time.
+        """
+        if not self.exists(env, win):
+            return None
+        kept: dict[str, Any] = json.loads(self._post("/win_data", _json({"eid": env, "win": win})))
+        return kept
+
     def disconnect(self) -> None:
         """Close the connection; the next call makes a new one."""
         with self._lock:

@@ -51,7 +51,7 @@ def show(visdom_server, page):
         page.goto("about:blank")
         env = f"{visdom_server.url}/env/{path.name}"
         for _ in range(200):
-            if f"{PREFIX}final/memory" in visdom_server.client.windows(path.name):
+            if visdom_server.client.exists(path.name, f"{PREFIX}final/memory"):
                 break
             page.wait_for_timeout(50)
         page.goto(env)

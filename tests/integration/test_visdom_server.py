@@ -61,7 +61,7 @@ def until(condition, what, seconds=30):
 
 def shown(server, env, key):
     """The content of a window, None when the server has none."""
-    pane = server.client.windows(env).get(f"{PREFIX}{key}")
+    pane = server.client.window(env, f"{PREFIX}{key}")
     return pane and pane["content"]
 
 
