@@ -113,7 +113,10 @@ def main() -> None:
         report("open and list, fresh process", open_cold(path), "ms", 50)
         report("open and list, again", best(lambda: open_trace(path).steps, 5)[0], "ms", 50)
         rng = np.random.default_rng(1)
-        place = lambda: int(rng.integers(len(trace)))
+
+        def place() -> int:
+            return int(rng.integers(len(trace)))
+
         for what, call in (
             ("one field of one record", lambda: trace[place()]["memory/read_weights"]),
             ("one time of one field", lambda: trace[place()].read("memory/read_weights", 3)),

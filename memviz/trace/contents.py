@@ -6,7 +6,7 @@ is then seen twice, which is harmless, and never missed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,7 @@ class Contents:
                 except (TraceCorrupt, OSError) as error:
                     self._damaged[name] = str(error)
         live = {}
-        sealed = _Ids(list(segments.values()))
+        sealed = _sealed_beside(live_names, segments)
         for name in live_names:
             record = layout.parse_live_name(name)
             if record is None or name in self._damaged or record in sealed:
@@ -109,17 +109,15 @@ class Contents:
             return []
 
 
-class _Ids:
-    """Membership in the records of some segments, without a set of them all."""
-
-    def __init__(self, segments: Sequence[Segment]) -> None:
-        self._ranges = [(int(segment.ids[0]), int(segment.ids[-1]), segment.ids) for segment in segments]
-
-    def __contains__(self, record: int) -> bool:
-        return any(
-            first <= record <= last and bool(ids[np.searchsorted(ids, record)] == record)
-            for first, last, ids in self._ranges
-        )
+def _sealed_beside(live_names: Sequence[str], segments: Mapping[str, Segment]) -> set[int]:
+    """The ids in those segments that reach as far as the oldest live file; most segments lie well before it."""
+    oldest = min((record for name in live_names if (record := layout.parse_live_name(name)) is not None), default=None)
+    ids: set[int] = set()
+    if oldest is not None:
+        for segment in segments.values():
+            if segment.ids[-1] >= oldest:
+                ids.update(segment.ids.tolist())
+    return ids
 
 
 def _snapshot(segments: Sequence[Segment], live: Iterable[LiveRecord]) -> Snapshot:

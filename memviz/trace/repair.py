@@ -124,7 +124,7 @@ def _repair(trace: Path, header: TraceHeader) -> RepairReport:
                 _quarantine(trace, f"{layout.LIVE}/{name}", reason, report)
     for name in (layout.SCALARS, layout.EVENTS):
         _trim(trace, name, report)
-    report.sealed = sealing.seal(trace, header, 256)
+    report.sealed = sealing.seal(trace, header, 256).records
     report.records = len(sealing.sealed_ids(trace))
     return report
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from memviz.errors import TraceCorrupt
 from memviz.fields import FINAL_PREFIX, INITIAL_PREFIX, bare_name, lookup, memory_of
 from memviz.trace import dtypes, layout, zarr3
-from memviz.trace.files import listing, write_atomic
+from memviz.trace.files import listing, tree_bytes, write_atomic
 from memviz.trace.jsonl import encode, plain
 from memviz.trace.live import LiveRecord, read_live
 from memviz.trace.schema import FORMAT_VERSION, FieldSchema, Json, TraceHeader
@@ -37,8 +38,17 @@ _LONG_NAMES = {
 }
 
 
-def seal(trace: Path, header: TraceHeader, seal_every: int) -> int:
-    """Pack all live records of a trace into segments; returns how many were packed.
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What sealing did: the records packed, the bytes of the new segments and of the live files that went."""
+
+    records: int
+    added: int
+    removed: int
+
+
+def seal(trace: Path, header: TraceHeader, seal_every: int) -> Sealed:
+    """Pack all live records of a trace into segments.
 
     Args:
         trace: directory of the trace, whose lock the caller holds.
@@ -50,7 +60,8 @@ def seal(trace: Path, header: TraceHeader, seal_every: int) -> int:
         OSError: the disk refused; what was not packed is still live.
     """
     records, damage = live_records(trace)
-    sealed = sealed_ids(trace)
+    sealed = sealed_ids(trace, records[0].id if records else None)
+    removed = sum(record.nbytes for record in records if record.id in sealed)
     fit: list[LiveRecord] = []
     for record in records:
         if record.id in sealed:  # a crash came between the rename and this
@@ -61,15 +72,16 @@ def seal(trace: Path, header: TraceHeader, seal_every: int) -> int:
             fit.append(record)
         except TraceCorrupt as error:
             damage.append(error)
-    packed = 0
+    packed = added = 0
     for group in _groups(fit, header, seal_every):
-        write_segment(trace, header, group)
+        added += tree_bytes(write_segment(trace, header, group))
         for record in group:
             _unlink(record)
         packed += len(group)
+        removed += sum(record.nbytes for record in group)
     if damage:
         raise damage[0]
-    return packed
+    return Sealed(packed, added, removed)
 
 
 def live_records(trace: Path) -> tuple[list[LiveRecord], list[TraceCorrupt]]:
@@ -86,11 +98,12 @@ def live_records(trace: Path) -> tuple[list[LiveRecord], list[TraceCorrupt]]:
     return sorted(records, key=lambda record: record.id), damage
 
 
-def sealed_ids(trace: Path) -> set[int]:
-    """The ids of all records in readable segments."""
+def sealed_ids(trace: Path, oldest: int | None = 0) -> set[int]:
+    """The ids of all records in readable segments that reach as far as record `oldest`; none when that is None."""
     ids: set[int] = set()
-    for name in listing(trace / layout.SEALED):
-        if layout.parse_segment_name(name):
+    for name in listing(trace / layout.SEALED) if oldest is not None else ():
+        bounds = layout.parse_segment_name(name)
+        if bounds and bounds[1] >= (oldest or 0):
             with contextlib.suppress(TraceCorrupt):
                 ids.update(read_segment(trace / layout.SEALED / name).ids.tolist())
     return ids

@@ -110,7 +110,7 @@ class TraceWriter:
         sealing.remove_partial(path)
         write_atomic(path / layout.TRACE_JSON, [encode_header(header)])
         writer = cls(path, header, lock, next_id=next_id, seal_every=seal_every, limit=limit)
-        writer._unsealed = sum(layout.parse_live_name(name) is not None for name in listing(path / layout.LIVE))
+        writer._unsealed = writer._count_live()
         message = f"continued at record {next_id}" if continued else "recording started"
         try:
             writer.event(Event("opened", message, time.time(), data={"pid": os.getpid(), "version": __version__}))
@@ -266,11 +266,18 @@ class TraceWriter:
 
     def _seal(self) -> int:
         try:
-            return sealing.seal(self.path, self.header, self.seal_every)
-        finally:
-            self._unsynced.clear()
-            self._unsealed = sum(layout.parse_live_name(name) is not None for name in listing(self.path / layout.LIVE))
+            done = sealing.seal(self.path, self.header, self.seal_every)
+        except BaseException:
             self.nbytes = tree_bytes(self.path)
+            self._unsealed = self._count_live()
+            raise
+        self.nbytes += done.added - done.removed
+        self._unsealed = 0
+        self._unsynced.clear()
+        return done.records
+
+    def _count_live(self) -> int:
+        return sum(layout.parse_live_name(name) is not None for name in listing(self.path / layout.LIVE))
 
     def _seal_quietly(self) -> None:
         """Seal, or leave the records live and say so: sealing saves room, it commits nothing."""

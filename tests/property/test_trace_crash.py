@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import random
 import signal
 import subprocess
@@ -123,7 +122,8 @@ def test_tail_yields_every_record_once_and_ends_at_close(tmp_path):
 
 def test_tail_ends_after_its_timeout_and_when_the_writer_is_killed(tmp_path):
     process = start(tmp_path / "run", tmp_path / "acknowledged", 3, 16, pause=30)
-    while not os.path.exists(tmp_path / "acknowledged"):
+    acknowledged = tmp_path / "acknowledged"
+    while not acknowledged.exists() or not acknowledged.stat().st_size:
         assert process.poll() is None, process.stderr.read().decode()
         time.sleep(0.002)
     trace = open_trace(tmp_path / "run")

@@ -24,6 +24,9 @@ from memviz.trace.writer import TraceWriter
 
 SLOW = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where these tests write: sealing waits for the disk, which is not what they are about."""
+
 
 @pytest.fixture(autouse=True, scope="module")
 def no_waiting_for_the_disk():
@@ -63,7 +66,7 @@ def runs(draw):
 @given(runs())
 def test_a_trace_reads_back_bit_by_bit_live_and_sealed(run):
     memories, records, seal_every = run
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         header = TraceHeader("", 1.0, "run", memories=memories)
         writer = TraceWriter.create(Path(folder) / "run", header, seal_every=seal_every)
         try:
@@ -88,7 +91,7 @@ def test_a_trace_reads_back_bit_by_bit_live_and_sealed(run):
 @given(runs())
 def test_a_live_file_is_a_safetensors_file(run):
     _, records, _ = run
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         for i, data in enumerate(records):
             write_live(Path(folder), i, encode_record(data)[0])
             read = read_live(Path(folder), i)
@@ -104,7 +107,7 @@ def test_a_live_file_is_a_safetensors_file(run):
 @SLOW
 @given(st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), strategies.scalars(), st.floats(allow_nan=False))))
 def test_scalars_read_back_nan_and_infinities_included(lines):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         writer = TraceWriter.create(Path(folder) / "run", TraceHeader("", 1.0, "run"))
         trace = open_trace(writer.path)
         expected: dict[str, list[tuple[int, float, float]]] = {}
@@ -127,7 +130,7 @@ def test_scalars_read_back_nan_and_infinities_included(lines):
 @SLOW
 @given(st.lists(strategies.events()))
 def test_events_read_back_in_order(events):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         writer = TraceWriter.create(Path(folder) / "run", TraceHeader("", 1.0, "run"))
         for event in events:
             writer.event(event)
@@ -162,7 +165,7 @@ def test_encoding_is_strict_json_of_the_same_value(value):
 def test_lines_survive_a_torn_end_and_a_reader_that_comes_in_between(lines, torn, split):
     """Every whole line is read once and in order, whenever the reader looks, and a torn end is never a line."""
     torn = torn.replace(b"\n", b"x")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         path = Path(folder) / "lines.jsonl"
         reader, found = LineReader(path), []
         writer = LineWriter(path)

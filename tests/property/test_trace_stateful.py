@@ -30,7 +30,7 @@ class WriterAgainstReader(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         os.fsync = lambda fd: None  # this test is about order, not about power cuts
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
         self.records: list = []
         self.losses: list[float] = []
         self.notes: list[str] = []

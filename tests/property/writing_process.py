@@ -1,6 +1,6 @@
 """A process that writes a trace whose values follow from the record id, and acknowledges each record in a file.
 
-    python writing_process.py TRACE ACKNOWLEDGED RECORDS SEAL_EVERY [SECONDS_BETWEEN]
+python writing_process.py TRACE ACKNOWLEDGED RECORDS SEAL_EVERY [SECONDS_BETWEEN]
 """
 
 from __future__ import annotations

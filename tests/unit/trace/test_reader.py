@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -230,3 +232,17 @@ def test_reading_holds_no_file_open(tmp_path, make):
 
 def _linked(fd):
     return os.path.lexists(f"/proc/self/fd/{fd}")
+
+
+def test_listing_a_sealed_trace_reads_no_array_and_loads_no_library(tmp_path, make):
+    path = make.trace(tmp_path / "run", count=9, seal_every=4)
+    for file in path.glob("sealed/*/memory/**/*"):
+        if file.is_file():
+            file.write_bytes(b"")  # whoever read this would fail
+    code = (
+        "import sys; from memviz.trace.reader import open_trace; trace = open_trace(sys.argv[1]); "
+        "print(len(trace), trace.steps[-1], trace[8].lengths, trace[0].shape('read_weights'), "
+        "{'tensorstore', 'torch', 'xarray', 'zarr'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout == "9 80 {'memory': 4} (2, 2, 3) set()\n"
