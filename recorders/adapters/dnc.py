@@ -62,7 +62,7 @@ class DNCAdapter:
             NoAdapterError: the memory is sparse (SAM, SDNC).
         """
         if not _is_network(module):
-            return [_plan(module, path or "memory", 0, 1)]
+            return [_plan(module, path or "memory", 0, 1, in_network=False)]
         network: Any = module  # attributes of an nn.Module have no useful type
         prefix = f"{path}." if path else ""
         layers = int(network.num_layers)
@@ -91,7 +91,7 @@ def _is_sparse(module: nn.Module) -> bool:
     return all(hasattr(module, name) for name in ("rebuild_indexes", "read_from_sparse_memory", *_MEMORY_SIZES))
 
 
-def _plan(memory: Any, name: str, layer: int, sharing: int) -> MemoryPlan:
+def _plan(memory: Any, name: str, layer: int, sharing: int, *, in_network: bool = True) -> MemoryPlan:
     """The plan of one layer's use of a memory that `sharing` layers call in turn."""
     kind = f"{type(memory).__module__}.{type(memory).__qualname__}"
     if not _is_dense(memory):
@@ -110,7 +110,12 @@ def _plan(memory: Any, name: str, layer: int, sharing: int) -> MemoryPlan:
         "cosine_delta": _DELTA,
         # Its torch.topk gives slots in equal use in no order that could be told afterwards.
         "allocation_ties": "arbitrary",
+        "strengths": "softplus",
+        "bounded_by_tanh": ["read_keys", "write_keys", "write_vectors"],
     }
+    if in_network and layer == 0:
+        # Its input is built once per sequence; only the layers above it and the output see the reads.
+        attributes["controller_sees"] = "only the reads that the sequence began with"
     if sharing == 1:
         return MemoryPlan(name, memory, [*_probes(), *_initial_probes()], "dnc", attributes)
     # Between two calls for one layer the others write to the shared memory: its state does not follow from what this
