@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -79,13 +80,10 @@ def calls_tap(model: nn.Module) -> bool:
         seen.add(id(thing))
         if isinstance(thing, type):
             waiting += [f for value in vars(thing).values() for f in _functions(value)]
+        elif thing is tap:
+            return True
         elif isinstance(thing, FunctionType):
-            if thing is tap:
-                return True
-            for value in _named_globals(thing):
-                if value is tap:
-                    return True
-                waiting.append(value)
+            waiting += _called(inspect.unwrap(thing))
     return False
 
 
@@ -93,11 +91,15 @@ def _functions(member: Any) -> Iterator[FunctionType]:
     """The functions behind a member of a class."""
     for function in (member, getattr(member, "__func__", None), getattr(member, "fget", None)):
         if isinstance(function, FunctionType):
-            yield inspect.unwrap(function)
+            yield function
 
 
-def _named_globals(function: FunctionType) -> Iterator[Any]:
-    """Functions and classes that the code of a function names, by a global name or as a member of a module."""
+def _called(function: FunctionType) -> Iterator[Any]:
+    """Functions and classes that the code of a function names: closed over, global, or a member of a module."""
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # an empty cell
+            if isinstance(cell.cell_contents, FunctionType | type):
+                yield cell.cell_contents
     names = set(_names(function.__code__))
     for name in names:
         value = function.__globals__.get(name)

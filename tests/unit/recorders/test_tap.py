@@ -13,9 +13,17 @@ from memviz.recorders import tap as tap_module
 from memviz.recorders.faults import RecorderWarning
 
 
+def run_and_flush(recorder, x):
+    recorder._model(x)
+    recorder.flush()
+
+
 class Layer(nn.Module):
     memviz_law = "ntm"
-    memviz_attributes = {"write_order": "series"}
+
+    def __init__(self):
+        super().__init__()
+        self.memviz_attributes = {"write_order": "series"}
 
     def helper(self, x):
         return outside(x)
@@ -181,8 +189,7 @@ def test_wrong_axes_are_said_and_never_raised(attach, name, shape, axes, message
 
     recorder = attach(Wrong())
     with pytest.warns(RecorderWarning, match=message):
-        recorder._model(torch.rand(2, 3))
-        recorder.flush()
+        run_and_flush(recorder, torch.rand(2, 3))
 
 
 def test_ragged_values_are_said_and_never_raised(attach):
@@ -241,7 +248,7 @@ def test_state_that_a_law_derives_is_left_out_but_for_its_last_value(attach, tra
 
         def forward(self, x):
             memory = torch.zeros(2, 4, 3)
-            for time in range(3):
+            for _ in range(3):
                 w, e, v = torch.rand(2, 1, 4), torch.rand(2, 1, 3), torch.rand(2, 1, 3)
                 memory = memory * (1 - w.mT @ e) + w.mT @ v
                 memviz.tap("write_weights", w)
