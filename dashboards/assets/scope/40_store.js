@@ -12,6 +12,7 @@
     memory: null,
     t: 0, // time within the sequence
     slot: 0,
+    open: false, // neither time nor slot was asked for: the page chooses a telling one
     head: 0, // read head that leads: links, announcements
     range: null, // [from, to] steps brushed on the timeline
     follow: false,
@@ -40,6 +41,7 @@
     next.memory = params.get('memory');
     next.t = whole(params.get('t') ?? params.get('time')) ?? 0;
     next.slot = whole(params.get('slot')) ?? 0;
+    next.open = !['t', 'time', 'slot'].some((key) => params.has(key));
     next.head = whole(params.get('head')) ?? 0;
     const range = /^(\d+)\.\.(\d+)$/.exec(params.get('range') || '');
     if (range) next.range = [Number(range[1]), Number(range[2])].sort((a, b) => a - b);
@@ -112,7 +114,7 @@
       written = before;
       window.memviz.navigate(before, { replace: true });
     }
-    Object.assign(state, patch);
+    Object.assign(state, patch, { open: state.open && !('t' in patch || 'slot' in patch) });
     write(Boolean(push));
     for (const listener of listeners) listener(state, changed);
   }

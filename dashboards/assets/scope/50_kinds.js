@@ -96,7 +96,7 @@
         const first = s.mass !== null && s.mass < THIN ? 'no free slot' : `next free: slot ${s.peakSlot ?? '–'}`;
         return [first, `Σ ${fixed(s.mass, 3)}`];
       }
-      const peak = `peak ${tile.row_axis} ${s.peakSlot ?? '–'}  ${fixed(s.peak, 3)}`;
+      const peak = `peak ${rows > 999 ? '' : tile.row_axis + ' '}${s.peakSlot ?? '–'}  ${fixed(s.peak, 3)}`;
       const thin = s.mass !== null && s.mass < THIN;
       const mass = `mass ${fixed(s.mass, 3)}${thin && bare === 'write_weights' ? ' (closed)' : ''}`;
       const spread = thin ? 'N_eff not shown' : s.nEff === null ? '' : `N_eff ${fixed(s.nEff, 1)} of ${rows}`;

@@ -134,7 +134,7 @@
       const step = S.draw.niceStep(tile.full_rows, Math.max(2, Math.floor(this.height / 22)));
       for (let row = 0; row < tile.full_rows; row += step) {
         const y = ABOVE + C.cellOf(row, tile.full_rows, tile.rows) * rh + rh / 2;
-        S.draw.text(g, String(row), TICKS - 8, y + 0.5, { align: 'right' });
+        S.draw.text(g, String(row), TICKS - 8, y + 0.5, { align: 'right', size: row > 999 ? 9 : 10 });
         S.draw.line(g, TICKS - 5, Math.round(y) + 0.5, TICKS - 2, Math.round(y) + 0.5, token('line-strong'));
       }
     }

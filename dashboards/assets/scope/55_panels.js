@@ -101,7 +101,7 @@
     const context = { titleOf, meaningOf, memory, width: px, times: frame.times, heads, target };
     const main = shown.filter((tile) => K.groupOf(tile, memory) !== 'more');
     const more = shown.filter((tile) => K.groupOf(tile, memory) === 'more');
-    const missing = S.missing.panels(timed, memory, meta, hidden);
+    const missing = S.missing.panels(timed, frame, meta, hidden);
     arrange(dom.list, main, context, missing);
     S.more.arrange(dom.more, more, state.more, { meta, frame, place: (list, tiles) => arrange(list, tiles, context, []) });
     order = [...dom.card.querySelectorAll('.sc-panel')].map((node) => node.panel).filter(Boolean);

@@ -13,29 +13,36 @@
     sam: ['write_weights', 'read_weights'],
   };
 
-  /** Placeholder panels for expected fields that the record lacks. */
-  function missing(tiles, memory, meta, hidden) {
+  /** A panel without cells that says why. */
+  function placeholder(field, state, words) {
+    const title = S.panels.titleOf(field);
+    return el(
+      'div.sc-panel.sc-empty',
+      { 'data-field': field, 'data-state': state, role: 'img', tabindex: 0, 'aria-label': `${title}: ${words}` },
+      el('div.sc-label', {}, el('div.sc-title', {}, title)),
+      el('span.sc-ticks'),
+      el('div.sc-plot', {}, el('div.sc-note', {}, words))
+    );
+  }
+
+  /** Placeholder panels for fields that could not be sent, and for expected fields that the record lacks. */
+  function missing(tiles, frame, meta, hidden) {
+    const { memory } = frame;
+    const failed = (frame.missing || []).filter((one) => !hidden.has(K.bareName(one.field, memory)));
+    const lost = new Set(failed.map((one) => one.field));
     const about = meta && meta.memories.find((m) => m.name === memory);
     const wanted = (about && EXPECTED[about.law]) || [];
     const there = new Set(tiles.map((tile) => K.bareName(tile.field, memory)));
-    return wanted
-      .filter((name) => !there.has(name) && !hidden.has(name))
-      .map((name) => {
-        const title = S.words.titleOf(`${memory}/${name}`);
-        const words = `not recorded; record it with memviz.attach(…, fields="all")`;
-        return el(
-          'div.sc-panel.sc-empty',
-          { 'data-field': `${memory}/${name}`, 'data-state': 'empty', role: 'img', 'aria-label': `${title}: ${words}` },
-          el('div.sc-label', {}, el('div.sc-title', {}, title)),
-          el('span.sc-ticks'),
-          el('div.sc-plot', {}, el('div.sc-note', {}, words))
-        );
-      });
+    const absent = wanted.filter((name) => !there.has(name) && !hidden.has(name) && !lost.has(`${memory}/${name}`));
+    return [
+      ...absent.map((name) => placeholder(`${memory}/${name}`, 'empty', 'not recorded; record it with memviz.attach(…, fields="all")')),
+      ...failed.map((one) => placeholder(one.field, 'error', one.reason)),
+    ];
   }
 
   /** Fields of the record that no panel and no matrix draws: without a time axis, or with axes of their own. */
   function undrawn(meta, frame) {
-    const drawn = new Set(frame.tiles.map((tile) => tile.field));
+    const drawn = new Set(frame.tiles.concat(frame.missing || []).map((one) => one.field));
     const out = [];
     for (const memory of (meta && meta.memories) || []) {
       if (memory.name !== frame.memory && memory.name !== 'model') continue;

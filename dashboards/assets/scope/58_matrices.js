@@ -4,6 +4,9 @@
   const S = window.memviz.scope;
   const PX = 220; // largest number of rows and columns that a card has room for
   const CHUNK_BYTES = 400000;
+  const CHUNK_CELLS = 2 ** 24; // what the server computes for one answer, whatever it sends
+  const AHEAD_CELLS = 2 ** 20; // larger matrices are only computed when they are looked at
+  const FORGET_MS = 30000; // a failure is not asked for again before
   const HEAD_AXES = ['read_head', 'write_head', 'head'];
 
   /** The axes of a field that make up one picture at one time. */
@@ -19,9 +22,7 @@
     const [rows, cols] = pictureAxes(field).map((axis) => lengthOf(field, axis));
     const cells = Math.min(rows, PX) * Math.min(cols, PX);
     let chunk = 1;
-    while (chunk < 32 && chunk * 2 * cells <= CHUNK_BYTES) chunk *= 2;
-    // A large matrix costs the server its full size, whatever is sent.
-    if (rows * cols > 2 ** 18) chunk = Math.min(chunk, 4);
+    while (chunk < 32 && chunk * 2 * cells <= CHUNK_BYTES && chunk * 2 * rows * cols <= CHUNK_CELLS) chunk *= 2;
     return chunk;
   }
 
@@ -29,41 +30,43 @@
     return { ...base, field: field.field, head, t0: k * chunk, t1: Math.min(times, (k + 1) * chunk), px: PX };
   }
 
+  const sizeOf = (field) => pictureAxes(field).reduce((n, axis) => n * lengthOf(field, axis), 1);
+
   let lastTime = 0;
+  const failures = new Map();
 
   /**
-   * The tile of a field at time t if it is here; otherwise null, and it is on its way. base: run, rec, item.
-   * `done` is called when something asked for has arrived, `failed` with an error.
+   * The tile of a field at time t if it is here; null when it is on its way; an Error when it cannot be had.
+   * base: run, rec, item. `done` is called when something has changed.
    */
-  function at(base, field, head, t, times, done, failed) {
+  function at(base, field, head, t, times, done) {
     const chunk = chunkOf(field);
     const k = Math.floor(t / chunk);
     const last = Math.ceil(times / chunk) - 1;
     const query = queryOf(base, field, head, k, chunk, times);
     const found = S.api.matrixNow(query);
+    const key = JSON.stringify(query);
+    const failure = failures.get(key);
+    if (failure && performance.now() - failure.when < FORGET_MS) return failure.error;
     const ahead = t >= lastTime ? [k + 1, k - 1] : [k - 1, k + 1];
     lastTime = t;
-    const load = (q, say) => S.api.matrix(q).then(say ? done : () => {}, say ? failed : () => {});
-    if (!found) load(query, true);
-    // Neighbours only once this one is here: what is looked at comes first.
-    else {
+    if (!found) {
+      S.api.matrix(query).then(done, (error) => {
+        // A server that is away comes back; what it refused it refuses again.
+        if (error.status !== 0) failures.set(key, { error, when: performance.now() });
+        done();
+      });
+    } else if (sizeOf(field) <= AHEAD_CELLS) {
+      // Neighbours only once this one is here: what is looked at comes first.
       for (const next of ahead) {
         if (next < 0 || next > last) continue;
         const q = queryOf(base, field, head, next, chunk, times);
-        if (!S.api.matrixNow(q)) load(q, false);
+        if (!S.api.matrixNow(q)) S.api.matrix(q).catch(() => {});
       }
     }
     return found ? found.tiles[t - query.t0] || null : null;
   }
 
-  /** The tile at a time if it is already here, without asking for it. */
-  function peek(base, field, head, t, times) {
-    const chunk = chunkOf(field);
-    const query = queryOf(base, field, head, Math.floor(t / chunk), chunk, times);
-    const found = S.api.matrixNow(query);
-    return found ? found.tiles[t - query.t0] || null : null;
-  }
-
-  S.matrixFields = { HEAD_AXES, isMatrix, pictureAxes, pictures, lengthOf };
-  S.matrices = { at, peek };
+  S.matrixFields = { HEAD_AXES, isMatrix, pictureAxes, pictures, lengthOf, sizeOf };
+  S.matrices = { at };
 })();

@@ -34,7 +34,7 @@
       const b = top - Math.floor(top) < 0.25 ? top + 0.02 : Math.ceil(top);
       let a = Math.ceil(foot) - foot < 0.25 ? foot - 0.02 : Math.floor(foot);
       a = Math.max(b - 12, Math.min(a, b - 1));
-      const every = Math.max(1, Math.ceil((b - a) / 4));
+      const every = Math.max(1, Math.ceil((b - a) / 3.6));
       const ticks = [];
       for (let e = Math.floor(b); e >= a; e -= every) ticks.push(Math.pow(10, e));
       return { log: true, a, b, ticks };

@@ -56,8 +56,10 @@
     const [rows, cols] = S.matrixFields.pictureAxes(field).map((axis) => S.matrixFields.lengthOf(field, axis));
     say(dom.sub, `${rows} slots × ${cols} words, signed${field.derived ? ', derived' : ''}`);
     const base = { run: s.run, rec: frame.index, item: s.item, memory: frame.memory };
-    const tile = S.matrices.at(base, field, 0, t, times, S.page.invalidate, (error) => failed(error));
-    const before = t > 0 ? S.matrices.at(base, field, 0, t - 1, times, S.page.invalidate, () => {}) : null;
+    const tile = S.matrices.at(base, field, 0, t, times, S.page.invalidate);
+    if (tile instanceof Error) return empty('error', `The memory could not be read: ${tile.message}`);
+    const earlier = t > 0 ? S.matrices.at(base, field, 0, t - 1, times, S.page.invalidate) : null;
+    const before = earlier instanceof Error ? null : earlier;
     dom.canvas.style.visibility = '';
     dom.bar.style.visibility = '';
     dom.note.hidden = true;
@@ -65,10 +67,6 @@
     put(dom.card, 'data-time', tile ? t : '');
     paint(tile, before, t, frame, rows, cols, base);
     put(dom.canvas, 'aria-label', `Memory at time ${t}: ${rows} slots by ${cols} words, and its change since the time before`);
-  }
-
-  function failed(error) {
-    empty('error', `The memory could not be read: ${error.message}`);
   }
 
   function paint(tile, before, t, frame, rows, cols, base) {

@@ -14,6 +14,7 @@
   let dom = null;
   let hit = null;
   let timer = 0;
+  let failedKey = '';
 
   function mount() {
     dom = {
@@ -88,9 +89,8 @@
     // Links belong to write heads; the chosen head leads as far as there are any.
     const writeHead = Math.min(s.head, S.matrixFields.pictures(field) - 1);
     const base = { run: s.run, rec: frame.index, item: s.item, memory: frame.memory };
-    const tile = S.matrices.at(base, field, writeHead, t, frame.times, S.page.invalidate, (error) =>
-      empty('error', `The link matrix could not be read: ${error.message}`)
-    );
+    const tile = S.matrices.at(base, field, writeHead, t, frame.times, S.page.invalidate);
+    if (tile instanceof Error) return empty('error', `The link matrix could not be read: ${tile.message}`);
     dom.body.hidden = false;
     dom.note.hidden = true;
     put(dom.card, 'data-state', tile ? 'ready' : 'loading');
@@ -100,12 +100,13 @@
     const pooled = tile && tile.rows < slots;
     say(dom.sub, pooled ? `max-pooled ${slots} to ${tile.rows}, in slot order` : order ? 'rows and columns in order of writing' : 'in slot order');
     say(dom.side, field.derived ? 'derived, same 0 to 1 scale' : 'same 0 to 1 scale');
-    paint(tile, order, slots);
+    const heavy = field.derived && S.matrixFields.sizeOf(field) > 2 ** 20;
+    paint(tile, order, slots, heavy ? `deriving ${slots} × ${slots} links` : 'loading');
     walk(base, t, s.slot, writeHead);
     put(dom.canvas, 'aria-label', `Link matrix at time ${t}, ${order ? 'ordered by write time' : 'in slot order'}; chosen slot ${s.slot}`);
   }
 
-  function paint(tile, order, slots) {
+  function paint(tile, order, slots, waiting) {
     const n = tile ? tile.rows : Math.min(slots, 220);
     const c = Math.max(1, Math.min(11, Math.floor(SIDE / n)));
     const side = n * c;
@@ -114,7 +115,7 @@
     g.lineWidth = 1;
     g.strokeRect(LEFT - 0.5, TOP - 0.5, side + 1, side + 1);
     hit = null;
-    if (!tile) return text(g, 'loading', LEFT + side / 2, TOP + side / 2, { align: 'center', size: 11 });
+    if (!tile) return text(g, waiting, LEFT + side / 2, TOP + side / 2, { align: 'center', size: 11 });
     let shown = tile;
     if (order) {
       const codes = new Uint8Array(tile.codes.length);
@@ -146,12 +147,14 @@
     const query = { ...base, t, slot, head };
     const known = S.api.walkNow(query);
     if (known) return table(known, base.rec, t, slot);
+    if (failedKey === JSON.stringify(query)) return;
     clearTimeout(timer);
     if (dom.walk.dataset.key !== `${base.rec}|${t}|${slot}`) dom.walk.classList.add('sc-dim');
     timer = setTimeout(() => {
       S.api.walk(query).then(
         () => S.page.invalidate(),
         (error) => {
+          failedKey = JSON.stringify(query);
           dom.walk.replaceChildren(el('div.note', {}, `The walk could not be computed: ${error.message}`));
         }
       );

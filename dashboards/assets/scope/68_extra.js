@@ -52,7 +52,11 @@
     const t = Math.min(s.t, frame.times - 1);
     const head = Math.min(s.head, S.matrixFields.pictures(field) - 1);
     const base = { run: s.run, rec: frame.index, item: s.item, memory: frame.memory };
-    const tile = S.matrices.at(base, field, head, t, frame.times, S.page.invalidate, (error) => say(card.sub, error.message));
+    const tile = S.matrices.at(base, field, head, t, frame.times, S.page.invalidate);
+    if (tile instanceof Error) {
+      put(card.node, 'data-state', 'error');
+      return say(card.sub, tile.message);
+    }
     put(card.node, 'data-state', tile ? 'ready' : 'loading');
     const [rowAxis, colAxis] = S.matrixFields.pictureAxes(field);
     const rows = tile ? tile.rows : 1;

@@ -9,7 +9,7 @@
   let root = null;
   let shown = false;
   let scheduled = 0;
-  let asked = ''; // key of the frame that is on its way
+  const asked = new Set(); // keys of what is on its way, or failed a moment ago
   let problem = ''; // why the chosen record cannot be shown
   let cellTimer = 0;
   let ageTimer = 0;
@@ -76,9 +76,12 @@
     const about = rec === null ? null : S.api.recordNow({ run: state.run, rec });
     if (rec !== null && !about) load('record', { run: state.run, rec }, S.api.record);
     if (about) settle(about);
-    const query = rec === null || !about ? null : frameQuery(rec);
-    const frame = query && S.api.frameNow(query);
-    if (query && !frame) load('frame', query, S.api.frame);
+    // A record usually has the memories of the one before it: its tiles need not wait for its description.
+    const known = about || lastAbout;
+    const query = rec === null || !known || !state.memory ? null : frameQuery(rec);
+    const found = query && S.api.frameNow(query);
+    if (query && !found) load('frame', query, S.api.frame);
+    const frame = about && found;
     if (frame) show(frame, about);
     else wait(rec);
     const now = frame || null;
@@ -114,6 +117,7 @@
   function show(frame, about) {
     problem = '';
     const fresh = S.panels.frame !== frame;
+    if (state.open) openAt(frame);
     if (state.t > frame.times - 1) {
       state.t = Math.max(0, frame.times - 1);
       S.store.write(false);
@@ -124,6 +128,16 @@
     S.panels.cursor(fresh);
     cells();
     if (fresh) neighbours(frame.index);
+  }
+
+  /** A first look: late in the sequence, where memories are read, at the slot that is read most. */
+  function openAt(frame) {
+    state.open = false;
+    state.t = Math.round(0.75 * (frame.times - 1));
+    const read = ['read_weights', 'write_weights'].map((name) => frame.tiles.find((x) => x.field === `${frame.memory}/${name}`)).find(Boolean);
+    const peak = read && read.row_axis === 'slot' ? S.kinds.statsAt(read, state.t).peakSlot : null;
+    state.slot = peak ?? 0;
+    S.store.write(false);
   }
 
   function wait(rec) {
@@ -138,21 +152,22 @@
 
   function load(what, query, ask) {
     const key = what + JSON.stringify(query);
-    if (asked === key && (problem || what === 'record')) return;
-    asked = key;
+    if (asked.has(key)) return;
+    asked.add(key);
     ask(query).then(
       () => {
-        if (asked === key) asked = '';
+        asked.delete(key);
         invalidate();
       },
       (error) => {
-        // Only what is still wanted may complain.
-        if (state.rec !== query.rec || state.run !== query.run) return;
-        problem = error.status === 0 ? '' : `Record ${query.rec + 1} cannot be shown: ${error.message}`;
+        const retry = error.status === 0 || error.status === 404 ? 1000 : 5000;
         setTimeout(() => {
-          if (asked === key) asked = '';
+          asked.delete(key);
           invalidate();
-        }, error.status === 0 || error.status === 404 ? 1000 : 5000);
+        }, retry);
+        // Only what is still wanted may complain.
+        if (state.rec !== query.rec || state.run !== query.run || (query.memory || state.memory) !== state.memory) return;
+        problem = error.status === 0 ? '' : `Record ${query.rec + 1} cannot be shown: ${error.message}`;
         invalidate();
       }
     );
@@ -319,7 +334,8 @@
     if (before !== detail.run) {
       S.api.forget();
       lastAbout = null;
-      crumbKey = problem = asked = '';
+      crumbKey = problem = '';
+      asked.clear();
       S.panels.clear();
       S.feed.open(detail.run, onFeed);
     }
