@@ -2,7 +2,7 @@
 # The browser tests drive Debian's Chromium. Install it where it is missing and we may; say what to do where we may not.
 set -euo pipefail
 
-for name in chromium chromium-browser google-chrome; do
+for name in chromium chromium-browser google-chrome google-chrome-stable; do
   if command -v "$name" >/dev/null; then exit 0; fi
 done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 from urllib.parse import urlsplit
 
 import pytest
 
 from memviz.dashboards.server import start_server
+from memviz.errors import MemvizError
+from memviz.testing.browser import launch_options
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LOCAL = {"127.0.0.1", "localhost", "::1"}
 TRAFFIC = ("data:", "blob:", "about:")
 
@@ -20,19 +20,16 @@ TRAFFIC = ("data:", "blob:", "about:")
 @pytest.fixture(scope="session")
 def chromium():
     """The system's Chromium under Playwright; a missing one is a skip, or a failure where a browser is required."""
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        reason = (
-            f"needs Chromium: none of {', '.join(NAMES)} is on the path; `make chromium` or the package manager has it"
-        )
+    try:
+        options = launch_options()
+    except MemvizError as error:
         if os.environ.get("MEMVIZ_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(str(error))
+        pytest.skip(str(error))
     from playwright.sync_api import sync_playwright
 
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
+        browser = playwright.chromium.launch(**options)
         yield browser
         browser.close()
 
