@@ -15,15 +15,10 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from memviz.dashboards.visdom.client import Address, Client, VisdomUnavailable
+from memviz.dashboards.visdom.client import INSTALL_HINT, Address, Client, VisdomUnavailable
 from memviz.errors import ServerError
 
 START_SECONDS = 30.0
-
-INSTALL = (
-    "the visdom package is missing: PIP_BUILD_CONSTRAINT=build-constraints.txt pip install 'memviz[visdom]', where "
-    "build-constraints.txt holds the line setuptools<82"
-)
 
 
 class LocalServer:
@@ -43,7 +38,7 @@ class LocalServer:
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         if importlib.util.find_spec("visdom") is None:
-            raise ServerError(INSTALL)
+            raise ServerError(f"the visdom package is missing: {INSTALL_HINT}")
         self.folder = folder
         self.address = Address("http", "127.0.0.1", port or _free_port())
         self.client = Client(self.address)
