@@ -2,7 +2,7 @@
 (function () {
   'use strict';
   const S = window.memviz.scope;
-  const PX = 220; // largest number of rows and columns that a card has room for
+  const PX = 184; // largest number of rows and columns that a card has room for
   const CHUNK_BYTES = 400000;
   const CHUNK_CELLS = 2 ** 24; // what the server computes for one answer, whatever it sends
   const AHEAD_CELLS = 2 ** 20; // larger matrices are only computed when they are looked at

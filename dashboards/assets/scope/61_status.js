@@ -38,5 +38,8 @@
     return '';
   }
 
-  S.status = { words, isStale, cover };
+  /** State and words of a card that has no record to draw. */
+  const nothing = () => (S.feed.steps.length || S.feed.state === 'loading' ? ['loading', ''] : ['empty', 'Nothing recorded yet.']);
+
+  S.status = { nothing, words, isStale, cover };
 })();

@@ -45,7 +45,7 @@
     put(dom.card, 'data-field', frame ? `${frame.memory}/memory` : '');
     if (!frame || !about) {
       say(dom.sub, '');
-      return empty('loading', '');
+      return empty(...S.status.nothing());
     }
     if (!field || !S.matrixFields.isMatrix(field)) {
       say(dom.sub, '');
@@ -70,7 +70,7 @@
   }
 
   function paint(tile, before, t, frame, rows, cols, base) {
-    const sent = tile || { rows: Math.min(rows, 220), cols: Math.min(cols, 220) };
+    const sent = tile || { rows: Math.min(rows, 184), cols: Math.min(cols, 184) };
     const heads = headsOf(frame);
     marksWidth = Math.max(11, heads.length * 13 - 2);
     // Both matrices share one cell size, in whole pixels, and leave room for the marks and the norms.

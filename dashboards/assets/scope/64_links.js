@@ -71,7 +71,7 @@
   function draw(about, frame) {
     const s = S.store.state;
     put(dom.card, 'data-field', frame ? `${frame.memory}/link_matrix` : '');
-    if (!frame || !about) return empty('loading', '');
+    if (!frame || !about) return empty(...S.status.nothing());
     const memory = about.memories.find((m) => m.name === frame.memory);
     const field = memory && memory.fields.find((f) => f.name === 'link_matrix');
     if (!field || !S.matrixFields.isMatrix(field)) {
@@ -107,7 +107,7 @@
   }
 
   function paint(tile, order, slots, waiting) {
-    const n = tile ? tile.rows : Math.min(slots, 220);
+    const n = tile ? tile.rows : Math.min(slots, 184);
     const c = Math.max(1, Math.min(11, Math.floor(SIDE / n)));
     const side = n * c;
     const g = S.draw.fit(dom.canvas, Math.max(side, 110) + LEFT + 8, TOP + side + 20);

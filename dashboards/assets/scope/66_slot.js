@@ -47,7 +47,7 @@
     say(dom.title, frame && !hasSlots(frame) ? 'Slot' : `Slot ${s.slot}`);
     if (!frame || !about) {
       say(dom.sub, '');
-      return empty('loading', '');
+      return empty(...S.status.nothing());
     }
     const t = Math.min(s.t, frame.times - 1);
     say(dom.sub, `at t = ${t}`);

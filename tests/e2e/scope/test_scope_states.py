@@ -10,7 +10,7 @@ import pytest
 
 from memviz.dashboards.server import start_server
 from memviz.testing.synthetic import write_dnc_run
-from memviz.trace.schema import TraceHeader
+from memviz.trace.schema import FieldSchema, MemorySchema, RecordData, TraceHeader
 from memviz.trace.writer import TraceWriter
 
 pytestmark = pytest.mark.browser
@@ -78,6 +78,12 @@ def test_a_run_without_records_says_so_and_shows_the_first_one(scope, serve, tmp
     scope.page.goto(f"{serve(tmp_path).url}#/run/young")
     scope.until("(document.querySelector('.sc-cover') || {}).textContent?.startsWith('No record yet')")
     assert scope.page.get_attribute("#scope-root", "data-state") == "empty"
+    assert "Nothing recorded yet." in scope.page.inner_text(".sc-memory")
+    schema = MemorySchema("memory", "", {"usage": FieldSchema("usage", ("time", "batch", "slot"), kind="weight")})
+    writer.declare(schema)
+    writer.append(RecordData(step=5, fields={"memory/usage": np.full((4, 1, 8), 0.5, np.float32)}, wall=time.time()))
+    scope.drawn(step=5, record=0)
+    assert scope.panel("memory/usage").get_attribute("data-state") == "ready"
     writer.close()
 
 
