@@ -25,7 +25,7 @@ from memviz.trace.live import LiveRecord, read_live
 from memviz.trace.schema import FORMAT_VERSION, FieldSchema, Json, TraceHeader
 from memviz.trace.segments import ZARR_JSON, SealedField, read_segment
 
-_IN_FLIGHT = 64 * 2**20
+_IN_FLIGHT = 24 * 2**20
 """Bytes handed to tensorstore before waiting for it."""
 
 _BOUNDARY = (INITIAL_PREFIX, FINAL_PREFIX)

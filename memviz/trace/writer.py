@@ -22,6 +22,9 @@ from memviz.trace.lock import WriterLock
 from memviz.trace.schema import Event, Json, MemorySchema, RecordData, TraceHeader
 
 _MAX_COPIES = 10_000
+_SEAL_BYTES = 64 * 2**20
+"""Bytes of live records that are sealed even if they are few, so that no seal takes long."""
+
 _MAX_FRAMES = 256
 """Kinds of records that are remembered as checked; ragged time makes many."""
 
@@ -44,6 +47,7 @@ class TraceWriter:
         self._next_id = next_id
         self._closed = False
         self._unsealed = 0
+        self._unsealed_bytes = 0
         self._unsynced: list[int] = []
         self._frames: dict[Signature, Frame] = {}
         self._scalars = LineWriter(path / layout.SCALARS)
@@ -68,7 +72,7 @@ class TraceWriter:
                 `rank-NNNNN/` inside it.
             header: what trace.json says; its memories count as declared.
             resume: continue the trace at `path` instead, with the next record id.
-            seal_every: records after which live files are packed into a sealed segment.
+            seal_every: records after which live files are packed into a sealed segment; sooner when they are large.
             limit: bytes the trace may take on disk; an append beyond raises TraceFull.
 
         Raises:
@@ -174,8 +178,9 @@ class TraceWriter:
         self.nbytes += write_live(self.path / layout.LIVE, record, pieces)
         self._next_id += 1
         self._unsealed += 1
+        self._unsealed_bytes += size
         self._unsynced.append(record)
-        if self._unsealed >= self.seal_every:
+        if self._unsealed >= self.seal_every or self._unsealed_bytes >= _SEAL_BYTES:
             self._seal_quietly()
         return record
 
@@ -272,7 +277,7 @@ class TraceWriter:
             self._unsealed = self._count_live()
             raise
         self.nbytes += done.added - done.removed
-        self._unsealed = 0
+        self._unsealed = self._unsealed_bytes = 0
         self._unsynced.clear()
         return done.records
 
@@ -285,7 +290,7 @@ class TraceWriter:
             self._seal()
         except OSError as error:
             # Try again when as many records more have come, not at every one.
-            self._unsealed = 0
+            self._unsealed = self._unsealed_bytes = 0
             with contextlib.suppress(OSError):
                 self.event(Event("note", f"sealing failed, the records stay live: {error}", time.time()))
 

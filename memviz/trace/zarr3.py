@@ -17,7 +17,7 @@ from memviz.trace.schema import Json
 
 _CHUNK_TARGET = 2**20
 _CHUNK_LIMIT = 16 * 2**20
-_SHARD_TARGET = 32 * 2**20
+_SHARD_TARGET = 16 * 2**20
 _MAX_CHUNKS_PER_SHARD = 2**20
 
 _LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -39,7 +39,7 @@ def plan(shape: Sequence[int], itemsize: int) -> tuple[tuple[int, ...], tuple[in
     """Inner chunk and shard shape for an array `[record, *axes]`.
 
     A chunk is one record, split along time (the first axis of the record) beyond 1 MiB and along the axes after it
-    beyond 16 MiB. A shard is as many whole records as fit into 32 MiB, and at least one chunk row.
+    beyond 16 MiB. A shard is as many whole records as fit into 16 MiB, and at least one chunk row.
     """
     records, *axes = (max(1, length) for length in shape)
     chunk = list(axes)

@@ -187,6 +187,16 @@ def test_it_seals_every_so_many_records(tmp_path, make):
         make.writer(tmp_path / "other", seal_every=0)
 
 
+def test_large_records_are_sealed_sooner(tmp_path, make, monkeypatch):
+    monkeypatch.setattr("memviz.trace.writer._SEAL_BYTES", 2500)
+    memory = make.memory("memory", make.field("usage", "slot"))
+    with make.writer(tmp_path / "run", memory) as writer:
+        for i in range(5):
+            writer.append(make.record(i, usage=np.zeros(200, np.float32)))
+        assert sorted(path.name for path in (writer.path / "sealed").iterdir()) == ["r00000000-r00000002"]
+        assert len(list((writer.path / "live").iterdir())) == 2
+
+
 def test_the_size_limit_refuses_a_record_and_keeps_the_trace_whole(tmp_path, make):
     with make.writer(tmp_path / "run", limit=40_000) as writer:
         half_seen = None
