@@ -122,7 +122,7 @@ class Recorder:
             values = {name: _scalar(name, value) for name, value in scalars.items()}
             if step is not None:
                 step = int(step)
-                self._steps.correct(step)
+                self._schedule.shift(self._steps.correct(step))
         except Exception as error:
             self._faults.error(error, "log()")
             return

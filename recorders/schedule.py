@@ -44,6 +44,11 @@ class Schedule:
         """The forward that `done` was about came to nothing."""
         self._last = self._before
 
+    def shift(self, difference: int) -> None:
+        """The count of steps was off by this much, also when the last record was made."""
+        if self._last is not None:
+            self._last += difference
+
     def thin(self) -> int:
         """Record half as often from now on; returns the new `every`."""
         self.every *= 2

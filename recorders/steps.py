@@ -99,12 +99,19 @@ class StepCounter:
             self._last = step
             return moment
 
-    def correct(self, step: int) -> None:
-        """The user says which step the last counted forward was; believed unless an optimizer tells better."""
+    def correct(self, step: int) -> int:
+        """The user says which step the last counted forward was; believed unless an optimizer tells better.
+
+        Returns:
+            How far the count was off.
+        """
         with self._lock:
-            if not self._optimized and self._last is not None and step != self._last:
-                self._offset += step - self._last
-                self._last = step
+            if self._optimized or self._last is None:
+                return 0
+            difference = step - self._last
+            self._offset += difference
+            self._last = step
+            return difference
 
     def set(self, step: int) -> None:
         """Make `step` the step of the next forward, as after loading a checkpoint."""
