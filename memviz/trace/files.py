@@ -36,7 +36,7 @@ def write_all(fd: int, buffers: Sequence[bytes | memoryview]) -> int:
     return total
 
 
-def write_atomic(path: Path, buffers: Sequence[bytes | memoryview], *, sync: bool = False) -> int:
+def write_atomic(path: Path | str, buffers: Sequence[bytes | memoryview], *, sync: bool = False) -> int:
     """Make `path` hold these bytes, all of them or, after an error or a crash, none; returns their number.
 
     The bytes go to `<path>.partial`, which is renamed. An error removes the partial file and is raised.

@@ -27,6 +27,7 @@ from memviz.trace.layout import live_name
 from memviz.trace.schema import FORMAT_VERSION, RecordData
 
 _ALIGN = 8
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -116,8 +117,7 @@ def frame_of(fields: Mapping[str, np.ndarray]) -> Frame:
         start, end = end, end + array.nbytes
         code = dtypes.SAFETENSORS[dtypes.dtype_name(array)]
         entries[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [start, end]}
-    text = json.dumps(entries, separators=(",", ":"))
-    return Frame(tuple(order), text[1:-1], end)
+    return Frame(tuple(order), _compact(entries)[1:-1], end)
 
 
 def encode_record(data: RecordData, frame: Frame | None = None) -> tuple[list[bytes | memoryview], int]:
@@ -132,10 +132,10 @@ def encode_record(data: RecordData, frame: Frame | None = None) -> tuple[list[by
         "step": str(int(data.step)),
         "forward": str(int(data.forward)),
         "wall": repr(float(data.wall)),
-        "batch": json.dumps([int(item) for item in data.batch], separators=(",", ":")),
+        "batch": str([int(item) for item in data.batch]),
         "labels": encode(data.labels).decode() if data.labels else "{}",
     }
-    opening = '{"__metadata__":' + json.dumps(metadata, separators=(",", ":"))
+    opening = '{"__metadata__":' + _compact(metadata)
     text = (f"{opening},{frame.entries}}}" if frame.entries else f"{opening}}}").encode()
     text += b" " * (-len(text) % _ALIGN)
     pieces: list[bytes | memoryview] = [struct.pack("<Q", len(text)), text]
@@ -145,7 +145,7 @@ def encode_record(data: RecordData, frame: Frame | None = None) -> tuple[list[by
 
 def write_live(folder: Path, record: int, pieces: list[bytes | memoryview]) -> int:
     """Commit the bytes of encode_record as the live file of a record; returns their number."""
-    return write_atomic(folder / live_name(record), pieces)
+    return write_atomic(f"{folder}/{live_name(record)}", pieces)
 
 
 def read_live(folder: Path, record: int) -> LiveRecord:
