@@ -27,8 +27,8 @@ TIMEOUT = 5.0
 USER_VARIABLE, PASSWORD_VARIABLE = "MEMVIZ_VISDOM_USER", "MEMVIZ_VISDOM_PASSWORD"
 
 INSTALL_HINT = (
-    "PIP_CONSTRAINT=build-constraints.txt PIP_BUILD_CONSTRAINT=build-constraints.txt pip install 'memviz[visdom]', where "
-    "build-constraints.txt holds the line setuptools<82"
+    "PIP_CONSTRAINT=build-constraints.txt PIP_BUILD_CONSTRAINT=build-constraints.txt pip install 'memviz[visdom]', "
+    "where build-constraints.txt holds the line setuptools<82"
 )
 START_HINT = f"start one with `python -m visdom.server -bind_local` (to install it: {INSTALL_HINT})"
 

@@ -58,7 +58,7 @@ def serve_beside(
         except ServerError as error:
             if session.address is None:
                 raise
-            say(f"{error} The stream to Visdom goes on without memviz's own page (Ctrl-C ends it).")
+            say(f"{str(error).rstrip('.')}. The stream to Visdom goes on without memviz's own page (Ctrl-C ends it).")
             with suppress(KeyboardInterrupt):
                 session.wait()
 

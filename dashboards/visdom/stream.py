@@ -206,10 +206,8 @@ class Stream:
         assert self._down_since is not None
         seconds, skipped = time.monotonic() - self._down_since, self._skipped - self._skipped_before
         self._down_since, self._failures = None, 0
-        self._say(
-            f"Visdom at {self.client.address.url} shows the newest records again after {seconds:.0f} s; "
-            f"{skipped} records were passed over there (they are in the trace)."
-        )
+        passed = f"; {skipped} records were passed over there (they are in the trace)" if skipped else ""
+        self._say(f"Visdom at {self.client.address.url} shows the newest records again after {seconds:.0f} s{passed}.")
 
     @property
     def _skipped(self) -> int:
