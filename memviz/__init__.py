@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from memviz._version import __version__
 
 if TYPE_CHECKING:
+    from memviz.analysis.compare import compare as compare
     from memviz.analysis.lineage import lineage as lineage
     from memviz.errors import MemvizError as MemvizError
     from memviz.recorders.attach import attach as attach
@@ -33,12 +34,13 @@ _HOMES = {
     "Recorder": ("memviz.recorders.recorder", "Recorder"),
     "Trace": ("memviz.trace.reader", "Trace"),
     "attach": ("memviz.recorders.attach", "attach"),
+    "compare": ("memviz.analysis.compare", "compare"),
     "lineage": ("memviz.analysis.lineage", "lineage"),
     "open": ("memviz.trace.reader", "open_trace"),
     "tap": ("memviz.recorders.tap", "tap"),
 }
 
-__all__ = ["MemvizError", "Record", "Recorder", "Trace", "__version__", "attach", "lineage", "open", "tap"]
+__all__ = ["MemvizError", "Record", "Recorder", "Trace", "__version__", "attach", "compare", "lineage", "open", "tap"]
 
 
 def __getattr__(name: str) -> Any:

@@ -193,6 +193,43 @@ def inspect(path: Path, as_json: bool, every_record: bool) -> None:
 
 
 @main.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--memory", help="Compare only this memory.")
+@click.option(
+    "--align",
+    type=click.Choice(["writes", "content", "none"]),
+    help="Find slots again by what was written where, by what they hold at the end, or by number  [default: writes]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 when the two differ by more than rounding.")
+@_say_errors
+def diff(a: str, b: str, memory: str | None, align: Any, as_json: bool, exit_code: bool) -> None:
+    r"""Compare two runs, or two steps: A and B are PATH, for its last record, or PATH@STEP.
+
+    Slots are exchangeable, so those of B are renamed to fit those of A before anything is subtracted.
+
+    \b
+    Example: memviz diff runs/copy@100 runs/copy@2000
+             memviz diff runs/copy runs/theirs
+    """
+    import memviz
+
+    (trace_a, step_a), (trace_b, step_b) = ((memviz.open(path), step) for path, step in map(_path_and_step, (a, b)))
+    whole = step_a is None and step_b is None
+    found = memviz.compare(
+        trace_a if whole else _record_at(trace_a, step_a),
+        trace_b if whole else _record_at(trace_b, step_b),
+        memory=memory,
+        align_by=align,
+        titles=(a, b),
+    )
+    click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False) if as_json else found.text())
+    if exit_code and not found.same:
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @_say_errors
 def repair(path: Path) -> None:
@@ -204,6 +241,21 @@ def repair(path: Path) -> None:
     from memviz.trace.repair import repair as repair_trace
 
     click.echo(str(repair_trace(path)))
+
+
+def _path_and_step(text: str) -> tuple[Path, int | None]:
+    """`runs/copy@100` as a path and a step; a directory may have an @ in its name."""
+    path, at, step = text.rpartition("@")
+    if not at or Path(text).exists():
+        return Path(text), None
+    try:
+        return Path(path), int(step)
+    except ValueError:
+        raise click.ClickException(f"expected the number of a step after the @ of {text!r}, got {step!r}") from None
+
+
+def _record_at(trace: Any, step: int | None) -> Any:
+    return trace[-1] if step is None else trace.at(step)
 
 
 def _require(paths: tuple[Path, ...]) -> None:
