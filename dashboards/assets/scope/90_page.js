@@ -13,6 +13,7 @@
   let problem = ''; // why the chosen record cannot be shown
   let cellTimer = 0;
   let ageTimer = 0;
+  let coming = null; // the newest record while it is being fetched
   let crumbKey = '';
   let crumbTimer = 0;
   let crumbList = [];
@@ -53,7 +54,7 @@
   function resolve() {
     const n = S.feed.steps.length;
     if (!n) return (state.rec = null);
-    if (state.follow) state.rec = n - 1;
+    if (state.follow) catchUp(n - 1);
     else if (state.rec === null || state.rec >= n) {
       state.rec = state.record !== null && state.record < n ? state.record : state.step === null ? n - 1 : S.feed.indexAt(state.step);
     }
@@ -66,6 +67,27 @@
       S.store.write(false);
     }
     return state.rec;
+  }
+
+  /**
+   * Follow the newest record. What is on the screen stays until the next one is here, so that a run which records
+   * faster than its records can be drawn is seen to move, skipping some, instead of loading for ever.
+   */
+  function catchUp(newest) {
+    if (state.rec === null || state.rec > newest || !S.panels.frame) {
+      state.rec = newest;
+    } else if (state.rec < newest && coming === null) {
+      const run = state.run;
+      const mine = (coming = newest);
+      const arrived = () => {
+        if (coming !== mine) return;
+        coming = null;
+        // A failure is shown as that of the chosen record.
+        if (state.follow && state.run === run) state.rec = mine;
+        invalidate();
+      };
+      Promise.all([S.api.record({ run, rec: mine }), S.api.frame(frameQuery(mine))]).then(arrived, arrived);
+    }
   }
 
   function render() {
@@ -336,6 +358,7 @@
       lastAbout = null;
       crumbKey = problem = '';
       asked.clear();
+      coming = null;
       S.panels.clear();
       S.feed.open(detail.run, onFeed);
     }

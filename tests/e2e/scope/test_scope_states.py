@@ -73,6 +73,25 @@ def test_a_record_appears_without_reload_and_choosing_one_pauses(scope, serve, t
     scope.until("document.querySelector('#scope-status').textContent === 'run closed'")
 
 
+def test_records_that_come_faster_than_they_are_drawn_never_blank_the_page(scope, serve, tmp_path, writer):
+    scope.open(serve(tmp_path).url, "live")
+    scope.drawn(record=2)
+    scope.page.evaluate(
+        """() => {
+            const root = document.querySelector('#scope-root');
+            window.shown = [];
+            const note = () => window.shown.push(root.dataset.record);
+            new MutationObserver(note).observe(root, { attributeFilter: ['data-record'] });
+        }"""
+    )
+    for _ in range(40):
+        count = writer()
+    scope.drawn(record=count - 1)
+    shown = scope.page.evaluate("window.shown")
+    assert "" not in shown
+    assert [int(record) for record in shown] == sorted({int(record) for record in shown})
+
+
 def test_a_run_without_records_says_so_and_shows_the_first_one(scope, serve, tmp_path):
     writer = TraceWriter.create(tmp_path / "young", TraceHeader("0", time.time(), "young"))
     scope.page.goto(f"{serve(tmp_path).url}#/run/young")
