@@ -14,6 +14,7 @@ import argparse
 import statistics
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import torch
@@ -57,7 +58,8 @@ class Training:
 def self_seconds_per_record(training: Training, folder: Path, steps: int, **options) -> float:
     """Median self-time of one recorded step, in seconds."""
     spent = []
-    with memviz.attach(training.model, folder / "self", every=1, **options) as recorder:
+    name = "self-" + "-".join(options)
+    with memviz.attach(training.model, folder / name, every=1, **options) as recorder:
         before = recorder.stats().self_seconds
         for _ in range(steps):
             training.step()
@@ -92,7 +94,10 @@ def unsampled_seconds(folder: Path) -> float:
         return min(rounds)
 
     bare = best()
-    with memviz.attach(model, folder / "empty", schedule=lambda step: False, strict=False):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # there is indeed nothing to record in it
+        recorder = memviz.attach(model, folder / "empty", schedule=lambda step: False, strict=False)
+    with recorder:
         return best() - bare
 
 

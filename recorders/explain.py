@@ -36,7 +36,7 @@ def explain(
     dtype = "numbers as computed" if assembler.dtype is None else f"numbers as {str(assembler.dtype).split('.')[-1]}"
     where = stats.path or "nothing: this rank does not record"
     lines = [
-        f"memviz records {type(model).__name__} ({parameters:,} parameters) into {where}",
+        f"{type(model).__name__} ({parameters:,} parameters) is recorded into {where}",
         f"  when    {schedule}: the first forward of the step, with {assembler.batch}, {dtype}",
         f"  so far  {stats.recorded} recorded, {stats.dropped} dropped, {stats.errors} errors, "
         f"{stats.nbytes:,} bytes, {stats.self_time_share:.2%} of the time",

@@ -36,7 +36,7 @@ class Rotten:
 def test_it_says_when_what_and_where(attach, model, batch):
     recorder = attach(model, every=20, batch=[0, 1], dtype="float16")
     text = recorder.explain()
-    assert f"memviz records Model (24 parameters) into {recorder.path}" in text
+    assert f"Model (24 parameters) is recorded into {recorder.path}" in text
     assert "every 20 steps: the first forward of the step, with batch items 0, 1, numbers as float16" in text
     assert "by adapter toy, no law, so nothing is derived" in text
 
