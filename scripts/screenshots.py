@@ -28,8 +28,8 @@ RUNS = {
 """Name of the trace and the arguments of `memviz demo` that make it."""
 
 PICTURES = {
-    "scope-light": ("light", "#/run/copy-s0?t=16&slot=15"),
-    "scope-dark": ("dark", "#/run/copy-s0?t=9&slot=9&step=330"),
+    "scope-light": ("light", "#/run/copy-s0?t=16&slot=11"),
+    "scope-dark": ("dark", "#/run/copy-s0?t=13&step=330"),
     "scope-dnc-package": ("light", "#/run/theirs?t=16"),
     "runs": ("light", "#/runs"),
 }
@@ -46,7 +46,7 @@ def photograph(page: Page, url: str, path: Path) -> None:
     page.goto("about:blank")
     page.goto(url)
     page.wait_for_selector("#scope-root[data-state=ready], .ag-row", timeout=20_000)
-    page.wait_for_function("!document.querySelector('[data-state=loading]')", timeout=20_000)
+    page.wait_for_function("() => !document.querySelector('[data-state=loading]')", timeout=20_000)
     page.wait_for_timeout(300)
     page.screenshot(path=str(path))
     print(path)
