@@ -19,8 +19,10 @@ from memviz._version import __version__
 
 if TYPE_CHECKING:
     from memviz.analysis.compare import compare as compare
+    from memviz.analysis.diagnostics import diagnose as diagnose
     from memviz.analysis.lineage import lineage as lineage
     from memviz.errors import MemvizError as MemvizError
+    from memviz.recorders.ablation import ablate as ablate
     from memviz.recorders.attach import attach as attach
     from memviz.recorders.recorder import Recorder as Recorder
     from memviz.recorders.tap import tap as tap
@@ -33,14 +35,29 @@ _HOMES = {
     "Record": ("memviz.trace.reader", "Record"),
     "Recorder": ("memviz.recorders.recorder", "Recorder"),
     "Trace": ("memviz.trace.reader", "Trace"),
+    "ablate": ("memviz.recorders.ablation", "ablate"),
     "attach": ("memviz.recorders.attach", "attach"),
+    "diagnose": ("memviz.analysis.diagnostics", "diagnose"),
     "compare": ("memviz.analysis.compare", "compare"),
     "lineage": ("memviz.analysis.lineage", "lineage"),
     "open": ("memviz.trace.reader", "open_trace"),
     "tap": ("memviz.recorders.tap", "tap"),
 }
 
-__all__ = ["MemvizError", "Record", "Recorder", "Trace", "__version__", "attach", "compare", "lineage", "open", "tap"]
+__all__ = [
+    "MemvizError",
+    "Record",
+    "Recorder",
+    "Trace",
+    "__version__",
+    "ablate",
+    "attach",
+    "compare",
+    "diagnose",
+    "lineage",
+    "open",
+    "tap",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,12 +8,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from memviz._version import __version__
 from memviz.errors import MemvizError
+
+if TYPE_CHECKING:
+    from memviz.analysis.diagnostics import Severity
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -190,6 +193,50 @@ def inspect(path: Path, as_json: bool, every_record: bool) -> None:
     console = Console()
     for table in tables(summary):
         console.print(table)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object per run, or per event with --follow.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "note"]),
+    help="Exit with 3 when there is a finding of this severity or worse.",
+)
+@click.option("--all", "every_record", is_flag=True, help="Look at every record, not at a sample of 200.")
+@click.option("--film", "changes", is_flag=True, help="Also say what changed over training, and at which steps.")
+@click.option("--follow", is_flag=True, help="Check records as they are recorded, until the run ends.")
+@_say_errors
+def doctor(
+    path: Path, as_json: bool, fail_on: Severity | None, every_record: bool, changes: bool, follow: bool
+) -> None:
+    r"""Say what is wrong with the memory in the run at PATH, or in all runs below it, with evidence.
+
+    \b
+    Example: memviz doctor runs/copy
+             memviz doctor runs/copy --fail-on warning
+             memviz doctor runs/copy --follow
+    """
+    from memviz.analysis import doctor as room
+    from memviz.analysis.diagnostics import SEVERITIES
+    from memviz.analysis.diagnostics.watch import watch
+
+    bad = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on else ()
+    standing: set[tuple[str, ...]] = set()
+    for trace in room.traces(path):
+        if follow:
+            for event in watch(trace):
+                key = (trace.name, *(str(event.data[name]) for name in ("diagnostic", "memory", "subject")))
+                standing.discard(key)
+                if event.kind == "finding" and event.data["severity"] in bad:
+                    standing.add(key)
+                click.echo(json.dumps(event.to_json(), allow_nan=False) if as_json else room.event_line(event))
+            continue
+        report = room.report(trace, every_record=every_record, changes=changes)
+        standing |= {(trace.name, finding.diagnostic) for finding in report.findings if finding.severity in bad}
+        click.echo(json.dumps(report.to_json(), allow_nan=False) if as_json else "\n".join(room.lines(report)))
+    if standing:
+        sys.exit(3)
 
 
 @main.command()

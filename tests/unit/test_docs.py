@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -52,6 +53,27 @@ def test_every_adapter_has_a_heading():
     own = {point.name for point in entry_points(group="memviz.adapters") if point.value.startswith("memviz.")}
     assert own
     assert headings("adapters.md") >= own
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_diagnostic_has_a_heading():
+    own = {point.name for point in entry_points(group="memviz.diagnostics") if point.value.startswith("memviz.")}
+    assert own
+    assert headings("diagnostics.md") >= own
+
+
+def test_the_page_of_diagnostics_is_what_they_say():
+    calibrate = script("calibrate_diagnostics")
+    page = (ROOT / "docs" / "diagnostics.md").read_text()
+    written = calibrate.document(calibrate.calibration_in(page))
+    assert page == written, "run scripts/calibrate_diagnostics.py --docs-only"
 
 
 def test_every_demo_has_a_heading():

@@ -29,7 +29,7 @@ def test_help_shows_an_example(command):
     assert "Example: memviz" in result.output
 
 
-@pytest.mark.parametrize("command", ["inspect", "replay", "repair", "serve"])
+@pytest.mark.parametrize("command", ["doctor", "inspect", "replay", "repair", "serve"])
 def test_a_missing_path_is_one_clear_sentence(command, tmp_path):
     result = call(command, tmp_path / "nothing")
     assert result.exit_code == 1
@@ -92,3 +92,39 @@ def test_a_port_in_use_is_named(run):
     assert result.exit_code == 1
     assert str(port) in result.output
     assert "--port" in result.output
+
+
+def test_doctor_of_a_healthy_run_has_nothing_to_fail_on(run):
+    result = call("doctor", run, "--fail-on", "warning", "--film")
+    assert result.exit_code == 0, result.output
+    for text in ("copy: 6 records looked at", "over training", "fell from", "grad/memory was not recorded"):
+        assert text in result.output
+
+
+def test_doctor_prints_evidence_and_fails_on_a_finding(tmp_path):
+    write_dnc_run(tmp_path / "nan", steps=4, plant_nan=(2, 6))
+    result = call("doctor", tmp_path / "nan", "--fail-on", "error")
+    assert result.exit_code == 3
+    for text in ("error    not_finite", "step 40, batch 0, time 6", "write_vectors is the first", "#/run/nan?step=40"):
+        assert text in result.output
+    assert call("doctor", tmp_path / "nan").exit_code == 0
+
+
+def test_doctor_json_is_one_strict_object_per_run(run, tmp_path):
+    write_dnc_run(tmp_path / "a", steps=3)
+    write_dnc_run(tmp_path / "b", steps=3, plant_nan=(1, 2))
+    lines = call("doctor", tmp_path, "--json", "--all").output.splitlines()
+    reports = [json.loads(line, parse_constant=lambda text: pytest.fail(text)) for line in lines]
+    assert [report["run"] for report in reports] == ["a", "b"]
+    assert reports[1]["findings"][0]["diagnostic"] == "not_finite"
+    kept = json.loads((tmp_path / ".memviz" / "b" / "findings.json").read_text())
+    assert kept["content"] == reports[1]
+
+
+def test_doctor_follows_a_run_to_its_end(tmp_path):
+    write_dnc_run(tmp_path / "nan", steps=4, plant_nan=(2, 6))
+    result = call("doctor", tmp_path / "nan", "--follow", "--fail-on", "error")
+    assert result.exit_code == 3
+    assert "step 40  error    not_finite" in result.output
+    events = [json.loads(line) for line in call("doctor", tmp_path / "nan", "--follow", "--json").output.splitlines()]
+    assert {event["kind"] for event in events} <= {"finding", "finding-gone"}

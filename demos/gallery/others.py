@@ -1,0 +1,150 @@
+"""Faults of memories other than a DNC: episodes of a DMN, attention, NTM shifts, sparse accesses, gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+Fields = dict[str, Array]
+Where = dict[str, int | str]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherFault:
+    """A fault with the healthy fields it is planted into.
+
+    Attributes:
+        name: as in `python -m memviz.demos.gallery NAME`.
+        summary: what is wrong, in one line.
+        diagnostic: the check that should name it first.
+        kind: what sort of memory it is.
+        healthy: fields of a memory that works, for a number of items.
+        plant: spoils one item in place and says where the evidence should point.
+    """
+
+    name: str
+    summary: str
+    diagnostic: str
+    kind: str
+    healthy: Callable[[np.random.Generator, int], Fields]
+    plant: Callable[[Fields, int, np.random.Generator], Where]
+
+
+def _softmax(x: Array) -> Array:
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+_HOPS, _FACTS = 3, 8
+
+
+def _episodes(rng: np.random.Generator, items: int) -> Fields:
+    """Each hop opens its gate for one fact, another one in every hop, and stays nearly shut for all others."""
+    gates = rng.uniform(0.0, 0.05, (_HOPS, items, _FACTS))
+    for item in range(items):
+        for hop, fact in enumerate(rng.permutation(_FACTS)[:_HOPS]):
+            gates[hop, item, fact] = 0.97
+    return {"episodic_attention": gates}
+
+
+def _leftover(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["episodic_attention"][1, item] = 0.01
+    return {"field": "episodic_attention", "time": 1}
+
+
+def _redundant(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["episodic_attention"][:, item] = fields["episodic_attention"][0, item]
+    return {"field": "episodic_attention"}
+
+
+def _eclipsed(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    # The gates of the reference: fact 5 has the largest one, and facts 6 and 7 come later.
+    fields["episodic_attention"][2, item] = 0.05
+    fields["episodic_attention"][2, item, 5:] = [0.9, 0.85, 0.3]
+    return {"field": "episodic_attention", "time": 2, "slot": 5}
+
+
+def _attention(rng: np.random.Generator, items: int) -> Fields:
+    """Causal attention: every query finds one key of its own, and some weight strays."""
+    queries, heads = 12, 4
+    logits = rng.normal(0.0, 1.0, (1, items, heads, queries, queries))
+    for query in range(queries):
+        for head in range(heads):
+            logits[:, :, head, query, (query * (head + 1)) // (heads + 1)] += 5.0
+    mask = np.triu(np.full((queries, queries), -np.inf), 1)
+    return {"attention": _softmax(logits + mask)}
+
+
+def _diffuse_attention(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    queries = fields["attention"].shape[-1]
+    mask = np.triu(np.full((queries, queries), -np.inf), 1)
+    fields["attention"][:, item] = _softmax(rng.normal(0.0, 0.1, fields["attention"][:, item].shape) + mask)
+    return {"field": "attention"}
+
+
+def _sink(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    weights = fields["attention"][:, item]
+    weights[..., 2:, :] *= 0.01
+    weights[..., 2:, 2] += 0.99
+    return {"field": "attention", "slot": 2}
+
+
+def _shifts(rng: np.random.Generator, items: int) -> Fields:
+    return {"shift_weights": _softmax(rng.normal(0.0, 0.3, (15, items, 2, 3)) + np.array([0.0, 6.0, 0.0]))}
+
+
+def _blurred(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["shift_weights"][:, item] = _softmax(rng.normal(0.0, 0.3, fields["shift_weights"][:, item].shape))
+    return {"field": "shift_weights"}
+
+
+def _positions(rng: np.random.Generator, items: int) -> Fields:
+    chosen = [rng.permutation(64)[:4] for _ in range(10 * items * 2)]
+    return {"read_indices": np.stack(chosen).reshape(10, items, 2, 4).astype(np.float64)}
+
+
+def _duplicate(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["read_indices"][6, item, 1, 3] = fields["read_indices"][6, item, 1, 0]
+    return {"field": "read_indices", "time": 6, "slot": int(fields["read_indices"][6, item, 1, 0])}
+
+
+def _gradients(rng: np.random.Generator, items: int) -> Fields:
+    return {
+        "memory": rng.normal(size=(20, items, 8, 6)),
+        "grad/memory": rng.normal(0.0, 1e-3, (20, items, 8, 6)),
+    }
+
+
+def _vanishing(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["grad/memory"][:, item] *= 10.0 ** (-0.5 * np.arange(19, -1, -1))[:, None, None]
+    return {"field": "grad/memory", "time": 0}
+
+
+def _exploding(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["grad/memory"][:, item] *= 10.0 ** (0.5 * np.arange(19, -1, -1))[:, None, None]
+    return {"field": "grad/memory", "time": int(np.linalg.norm(fields["grad/memory"][:, item], axis=(1, 2)).argmax())}
+
+
+_FAULTS = (
+    OtherFault("leftover_episode", "a hop looks at no fact", "leftover_episode", "DMN", _episodes, _leftover),
+    OtherFault("redundant_hops", "all hops look at the same fact", "redundant_hops", "DMN", _episodes, _redundant),
+    OtherFault(
+        "eclipsed_fact", "later facts overwrite the one attended to", "eclipsed_fact", "DMN", _episodes, _eclipsed
+    ),
+    OtherFault("diffuse_attention", "logits near 0", "diffuse_attention", "attention", _attention, _diffuse_attention),
+    OtherFault("attention_sink", "all queries look at one key", "attention_sink", "attention", _attention, _sink),
+    OtherFault("blurred_shifts", "shifts that mix all directions", "blurred_shifts", "NTM", _shifts, _blurred),
+    OtherFault(
+        "duplicate_positions", "a sparse read names a slot twice", "duplicate_positions", "SAM", _positions, _duplicate
+    ),
+    OtherFault("vanishing_gradient", "a gradient that fades", "vanishing_gradient", "gradient", _gradients, _vanishing),
+    OtherFault("exploding_gradient", "a gradient that grows", "exploding_gradient", "gradient", _gradients, _exploding),
+)
+
+OTHERS: Mapping[str, OtherFault] = MappingProxyType({fault.name: fault for fault in _FAULTS})
+"""Faults of other memories by name."""

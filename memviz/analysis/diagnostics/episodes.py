@@ -1,0 +1,136 @@
+"""The episodic attention of dynamic memory networks: what an episode really keeps of each fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from memviz.analysis.diagnostics.base import Array, Diagnostic, Measure, MemoryView
+from memviz.analysis.diagnostics.finding import Place
+from memviz.analysis.diagnostics.stats import EMPTY, percent, places
+
+_SOURCE = "Kumar et al. 2016, equation 9: h_i = g_i GRU(f_i, h) + (1 - g_i) h; memory_debugging reference, family 19"
+
+
+def effective_gates(gates: Array) -> tuple[Array, Array]:
+    """What an episode keeps of each fact, and of its initial state: E_i = g_i Π_{j>i} (1 - g_j) and Π_j (1 - g_j).
+
+    Args:
+        gates: g, [..., fact], in the order in which the episode reads the facts.
+
+    Returns:
+        E [..., fact] and the leftover [...]; together they sum to 1.
+    """
+    keep = np.cumprod((1 - gates)[..., ::-1], axis=-1)[..., ::-1]
+    after = np.concatenate([keep[..., 1:], np.ones_like(keep[..., :1])], axis=-1)
+    return np.asarray(gates * after), np.asarray(keep[..., 0])
+
+
+def leftover(view: MemoryView) -> Iterator[Measure]:
+    """The largest share of an episode that is still its initial state."""
+    _, rest = effective_gates(view["episodic_attention"])
+    values = rest.max(axis=0)
+    hops = [int(hop) for hop in rest.argmax(axis=0)]
+
+    def say(item: int) -> str:
+        return (
+            f"Hop {hops[item]} hardly looks at the facts: {percent(values[item])} of the episode is its initial state."
+        )
+
+    yield Measure(values, places("episodic_attention", hops), say)
+
+
+LEFTOVER_EPISODE = Diagnostic(
+    name="leftover_episode",
+    title="An episode keeps its initial state",
+    formula="max over hops of Π_i (1 - g_i)",
+    needs=("episodic_attention",),
+    measure=leftover,
+    levels={"warning": 0.5, "error": 0.95},
+    source=_SOURCE,
+    suggestion="Look at the inputs of the gates; with all of them shut the hop adds nothing to the answer.",
+    order=50,
+    family=19,
+)
+
+
+def redundant(view: MemoryView) -> Iterator[Measure]:
+    """How alike the most different two hops are: 1 minus the Jensen-Shannon divergence in bits."""
+    gates = view["episodic_attention"]
+    if len(gates) < 2:
+        return
+    kept, rest = effective_gates(gates)
+    p = np.concatenate([kept, rest[..., None]], axis=-1)
+    alike = np.ones(p.shape[1])
+    for a in range(len(p)):
+        for b in range(a):
+            alike = np.minimum(alike, 1 - _divergence(p[a], p[b]))
+
+    def say(item: int) -> str:
+        return f"All {len(gates)} hops look at the same facts ({percent(alike[item])} alike), so one would do."
+
+    yield Measure(alike, [Place("episodic_attention", 1)] * len(alike), say)
+
+
+def _divergence(p: Array, q: Array) -> Array:
+    """Jensen-Shannon divergence in bits over the last axis, 0 to 1."""
+
+    def information(a: Array, m: Array) -> Array:
+        ratio = np.divide(a, m, out=np.ones_like(a), where=(a > EMPTY) & (m > EMPTY))
+        return np.asarray((a * np.log2(ratio)).sum(axis=-1))
+
+    m = (p + q) / 2
+    return (information(p, m) + information(q, m)) / 2
+
+
+REDUNDANT_HOPS = Diagnostic(
+    name="redundant_hops",
+    title="All hops look at the same facts",
+    formula="min over pairs of hops of 1 - JS(E_a, E_b) in bits, E with the leftover as one more fact",
+    needs=("episodic_attention",),
+    measure=redundant,
+    levels={"note": 0.98},
+    source=_SOURCE,
+    suggestion="Fine for questions that need one fact. For others, check that the memory of a hop reaches the gates of "
+    "the next.",
+    order=60,
+    family=19,
+)
+
+
+def eclipsed(view: MemoryView) -> Iterator[Measure]:
+    """How much of the fact with the largest gate later facts overwrite."""
+    gates = view["episodic_attention"]
+    kept, _ = effective_gates(gates)
+    top = gates.argmax(axis=-1)[..., None]
+    raw, left = np.take_along_axis(gates, top, axis=-1)[..., 0], np.take_along_axis(kept, top, axis=-1)[..., 0]
+    lost = np.where(raw > 0.5, 1 - left / np.maximum(raw, EMPTY), np.nan)
+    worst = np.where(np.isnan(lost), -np.inf, lost)
+    values = np.where(np.isinf(worst.max(axis=0)), np.nan, worst.max(axis=0))
+    hops = [int(hop) for hop in worst.argmax(axis=0)]
+    facts = [int(top[hop, item, 0]) for item, hop in enumerate(hops)]
+
+    def say(item: int) -> str:
+        hop, fact = hops[item], facts[item]
+        return (
+            f"Fact {fact} has the largest gate of hop {hop}, {raw[hop, item]:.2f}, and later facts leave only "
+            f"{left[hop, item]:.2f} of it in the episode."
+        )
+
+    yield Measure(values, places("episodic_attention", hops, facts), say)
+
+
+ECLIPSED_FACT = Diagnostic(
+    name="eclipsed_fact",
+    title="The fact with the largest gate is overwritten by later ones",
+    formula="max over hops of 1 - E_s / g_s for the fact s with the largest gate, where g_s > 0.5",
+    needs=("episodic_attention",),
+    measure=eclipsed,
+    levels={"warning": 0.5},
+    source=_SOURCE,
+    suggestion="Rank facts by the effective gate E, not by g; train with gates that close after the fact, or use a "
+    "soft attention over facts instead of a gated GRU.",
+    order=55,
+    family=19,
+)
