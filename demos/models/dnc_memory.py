@@ -15,6 +15,7 @@ import memviz
 from memviz.demos.models import addressing, lookup
 from memviz.demos.models.links import follow_links
 from memviz.demos.models.lookup import content_weights
+from memviz.recorders.controls import BEFORE, Access, ControlPoint
 
 
 class MemoryState(NamedTuple):
@@ -49,6 +50,17 @@ class Interface(NamedTuple):
     allocation_gate: Tensor
     write_gate: Tensor
     read_modes: Tensor
+
+
+def _control_points(write_heads: int) -> tuple[ControlPoint, ...]:
+    """Where `memviz.ablate` can change a run: what a time begins with, and the walks along the links."""
+    # With several write heads there are more modes than the three of the catalogue.
+    interface = [name for name in Interface._fields if name != "read_modes" or write_heads == 1]
+    state = ("memory", "usage", "link_matrix", "precedence_weights", "read_weights", "write_weights")
+    step = {name: Access(("x", name)) for name in interface}
+    step |= {f"{BEFORE}{name}": Access(("state", name)) for name in state}
+    walks = {"forward_weights": Access((1,)), "backward_weights": Access((2,))}
+    return ControlPoint("step", step), ControlPoint("follow", walks, result=True)
 
 
 class DNCMemory(nn.Module):
@@ -86,6 +98,7 @@ class DNCMemory(nn.Module):
             "cosine_delta": lookup.DELTA,
             "write_heads": write_heads,
         }
+        self.memviz_controls = _control_points(write_heads)
         # Grouped by the function that bounds them, so that each function runs once.
         self._unbounded = [read_heads * cell_size, write_heads * cell_size, write_heads * cell_size]
         self._strengths = [read_heads, write_heads]
@@ -155,8 +168,10 @@ class DNCMemory(nn.Module):
         Returns:
             The read vectors [batch, read_head, word] and the state after this time.
         """
-        x = self.parse(controller_output)
+        return self.step(self.parse(controller_output), state)
 
+    def step(self, x: Interface, state: MemoryState) -> tuple[Tensor, MemoryState]:
+        """One time, from the parsed interface vector; arguments and result as in `forward`."""
         usage = addressing.update_usage(state.usage, state.write_weights, state.read_weights, x.free_gates)
         allocation = addressing.allocate_per_head(usage, x.write_gate * x.allocation_gate)
         written_content = content_weights(state.memory, x.write_keys, x.write_strengths)
@@ -165,9 +180,7 @@ class DNCMemory(nn.Module):
         write_weights = x.write_gate.unsqueeze(2) * address
         memory = addressing.write(state.memory, write_weights, x.erase_vectors, x.write_vectors)
 
-        link, forward, backward = follow_links(
-            state.link_matrix, state.precedence_weights, write_weights, state.read_weights
-        )
+        link, forward, backward = self.follow(state, write_weights)
         precedence = addressing.update_precedence(state.precedence_weights, write_weights)
 
         read_content = content_weights(memory, x.read_keys, x.read_strengths)
@@ -179,6 +192,19 @@ class DNCMemory(nn.Module):
         after = MemoryState(memory, usage, link, precedence, read_weights, write_weights)
         self._tap(x, after, allocation, written_content, read_content, forward, backward, read_vectors)
         return read_vectors, after
+
+    def follow(self, state: MemoryState, write_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The links after a write, and one step forward and backward along them from where each head read before.
+
+        Args:
+            state: the state after the time before.
+            write_weights: [batch, write_head, slot], at this time.
+
+        Returns:
+            Link matrix [batch, write_head, slot_to, slot_from]; forward and backward weights
+            [batch, read_head, write_head, slot].
+        """
+        return follow_links(state.link_matrix, state.precedence_weights, write_weights, state.read_weights)
 
     def _tap(
         self,

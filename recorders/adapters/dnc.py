@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from memviz.errors import NoAdapterError
 from memviz.recorders.adapters.base import MemoryPlan
+from memviz.recorders.controls import BEFORE, Access, ControlPoint
 from memviz.recorders.probes import InputProbe, MethodProbe, OutputProbe, Probe
 
 _DELTA = 1e-6
@@ -69,6 +70,20 @@ class DNCAdapter:
         if network.share_memory:
             return [_plan(network.memories[0], f"{prefix}layer{layer}", layer, layers) for layer in range(layers)]
         return [_plan(memory, f"{prefix}layer{layer}", layer, 1) for layer, memory in enumerate(network.memories)]
+
+    def controls(self, plan: MemoryPlan) -> Sequence[ControlPoint]:
+        """Where `memviz.ablate` can change a run; see memviz.recorders.controls."""
+        layers = int(plan.attributes.get("shared_by_layers", 1))
+        turn = int(plan.attributes["layer"]) if layers > 1 else 0
+        write = {field: Access((argument,)) for field, argument in _WRITE_ARGUMENTS.items()}
+        write |= {f"{BEFORE}{field}": Access(("hidden", key)) for field, key in _STATE.items()}
+        modes = Access(("read_modes",), to=_canonical_modes, back=_package_modes)
+        walks = {"forward_weights": Access((0,)), "backward_weights": Access((1,))}
+        return (
+            ControlPoint("write", write, turn=turn, turns=layers),
+            ControlPoint("read", {"read_modes": modes}, turn=turn, turns=layers),
+            ControlPoint("directional_weightings", walks, result=True, turn=turn, turns=layers),
+        )
 
 
 def _is_network(module: nn.Module) -> bool:
@@ -171,3 +186,9 @@ def _canonical_modes(modes: Tensor) -> Tensor:
     """From the package's order (backward, forward, content) to that of the catalogue (backward, content, forward)."""
     backward, forward, content = modes.unbind(-1)
     return torch.stack((backward, content, forward), -1)
+
+
+def _package_modes(modes: Tensor) -> Tensor:
+    """The inverse of `_canonical_modes`."""
+    backward, content, forward = modes.unbind(-1)
+    return torch.stack((backward, forward, content), -1)

@@ -1,0 +1,221 @@
+"""Run a recorded sequence again with one thing changed, and set what happens beside the lineage.
+
+Lineage holds the addressing at its recorded values; this does not. Where the two disagree, the addressing matters: a
+missing write also turns later lookups, allocations and links elsewhere.
+
+    found = memviz.ablate(model, record, RemoveWrite(time=2))
+    print(found.text())     # with the write at t=2 removed, the output changes by 0.93 at most, at t=13; ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from memviz.analysis.lineage_table import lineage_table
+from memviz.errors import FieldError, RecorderError
+from memviz.fields import MODEL
+from memviz.recorders.controls import Controls, controlled, find_controls
+from memviz.recorders.interventions import Intervention, RemoveWrite
+
+if TYPE_CHECKING:
+    from memviz.trace.reader import Record
+
+Array = NDArray[np.float64]
+
+_REPRODUCED = 1e-3
+"""How far the rerun may be from the recorded output, in units of the largest value."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""`loss(output, target)`, both as the model gives and the user has them."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What one change did to a recorded sequence.
+
+    Attributes:
+        intervention: the change.
+        baseline: [time, batch, channel], the output of the model without the change.
+        output: [time, batch, channel], the output with it.
+        loss_before, loss_after: the loss of both, or None where no loss was asked for.
+        shares: [time, batch, read_head], for a removed write: its share in each read by lineage, addressing frozen; NaN
+            where a read is zero, None for other changes and where the record has no lineage.
+    """
+
+    intervention: Intervention
+    baseline: Array
+    output: Array
+    loss_before: float | None
+    loss_after: float | None
+    shares: Array | None
+
+    @property
+    def effect(self) -> Array:
+        """The largest change of the output at each time, [time, batch]."""
+        return np.asarray(np.abs(self.output - self.baseline).max(axis=2))
+
+    @property
+    def agreement(self) -> float | None:
+        """Correlation over times between the lineage share and the effect, -1 to 1; None where either is constant.
+
+        The share is the largest over read heads. Near 1, frozen addressing told the truth about this write.
+        """
+        if self.shares is None:
+            return None
+        known = np.nan_to_num(np.abs(self.shares)).max(axis=2).ravel()
+        effect = self.effect.ravel()
+        if known.std() == 0 or effect.std() == 0:
+            return None
+        return float(np.corrcoef(known, effect)[0, 1])
+
+    def text(self) -> str:
+        """The result in one sentence."""
+        effect = self.effect
+        if not effect.any():
+            said = "the output does not change"
+        else:
+            time, item = np.unravel_index(int(effect.argmax()), effect.shape)
+            said = f"the output changes by {effect.max():.3g} at most, at t={time}"
+            if self.shares is not None and np.isfinite(self.shares[time, item]).any():
+                share = float(np.nanmax(self.shares[time, item]))
+                said += f", where lineage gives the write {100 * share:.0f} % of a read (addressing frozen)"
+        if self.loss_before is not None and self.loss_after is not None:
+            said += f"; loss {self.loss_before:.4g} -> {self.loss_after:.4g}"
+        return f"with {self.intervention.text()}, {said}"
+
+
+def ablate(
+    model: nn.Module,
+    record: Record,
+    intervention: Intervention,
+    *,
+    memory: str | None = None,
+    inputs: tuple[Any, ...] | None = None,
+    loss: Loss | None = None,
+    target: Tensor | None = None,
+    strict: bool = True,
+) -> Ablation:
+    """Run the recorded sequence twice, without and with a change, and compare.
+
+    Args:
+        model: the live model, or one into which the checkpoint of the record's step was loaded. It is run in eval mode
+            without gradients and left as it was.
+        record: the record; its `model/input` is run, turned to [batch, time, channel] unless `model.batch_first` is
+            False.
+        intervention: what to change; see memviz.recorders.interventions.
+        memory: which memory of the model; may be left out when there is one.
+        inputs: what to call the model with instead, when it takes more than one tensor.
+        loss: computed of both outputs where given, with `target`, or `model/target` of the record.
+        target: as the loss wants it.
+        strict: refuse when the model does not give the recorded output again. Both runs draw the same random numbers,
+            those that follow the present state of torch's generators, which are left as they are.
+
+    Raises:
+        RecorderError: the model cannot be controlled there, or does not reproduce the record.
+        FieldError: the record has no input, and none was given.
+    """
+    controls = _choose(find_controls(model), memory)
+    batch_first = bool(getattr(model, "batch_first", True))
+    like = next(model.parameters(), torch.empty(0))
+    if inputs is None:
+        inputs = (_tensor(record, "input", like, batch_first),)
+    with _evaluating(model):
+        before = _run(model, inputs)
+        with controlled(controls, intervention.needs, intervention.edit):
+            after = _run(model, inputs)
+    gap = _gap(_arranged(before, batch_first), record)
+    if strict and gap > _REPRODUCED:
+        raise RecorderError(
+            f"this model is not the one that was recorded: its output differs by {gap:.3g} of the largest. Load the "
+            f"checkpoint of step {record.step}; where the model draws random numbers (dropout, a random initial "
+            "state), set torch's seed as it was then; or pass strict=False to go on without the lineage beside it"
+        )
+    losses: tuple[float | None, float | None] = (None, None)
+    if loss is not None:
+        wanted = _tensor(record, "target", like, batch_first) if target is None else target
+        losses = float(loss(before, wanted)), float(loss(after, wanted))
+    shares = None
+    if isinstance(intervention, RemoveWrite) and gap <= _REPRODUCED:
+        shares = _shares(record, controls.memory, intervention)
+    return Ablation(intervention, _arranged(before, batch_first), _arranged(after, batch_first), *losses, shares)
+
+
+def _choose(found: dict[str, Controls], memory: str | None) -> Controls:
+    if memory is None and len(found) == 1:
+        return next(iter(found.values()))
+    if memory in found:
+        return found[memory]
+    known = ", ".join(map(repr, found)) or "none; its adapter has no control points (docs/analysis.md)"
+    raise RecorderError(f"choose memory= one of those that can be controlled: {known}")
+
+
+def _tensor(record: Record, field: str, like: Tensor, batch_first: bool) -> Tensor:
+    name = f"{MODEL}/{field}"
+    if name not in record.fields:
+        raise FieldError(f"the record has no {name}; give it to ablate, as the model takes it")
+    values = torch.as_tensor(record.read(name).astype(np.float64), dtype=like.dtype, device=like.device)
+    return values.transpose(0, 1) if batch_first else values
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients; every module gets its own mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _run(model: nn.Module, inputs: tuple[Any, ...]) -> Tensor:
+    with torch.random.fork_rng():
+        output = model(*inputs)
+    while isinstance(output, tuple | list):
+        output = output[0]
+    if not isinstance(output, Tensor) or output.ndim != 3:
+        raise RecorderError("ablate needs a model that returns [batch, time, channel], or a tuple that begins with it")
+    return output
+
+
+def _arranged(output: Tensor, batch_first: bool) -> Array:
+    values = output.transpose(0, 1) if batch_first else output
+    return np.asarray(values.double().cpu().numpy())
+
+
+def _gap(output: Array, record: Record) -> float:
+    """How far the rerun is from the recorded output, in units of its largest value; 0 where none was recorded.
+
+    Raises:
+        RecorderError: the shapes differ.
+    """
+    if f"{MODEL}/output" not in record.fields:
+        return 0.0
+    recorded = record.read(f"{MODEL}/output").astype(np.float64)
+    if recorded.shape != output.shape:
+        raise RecorderError(
+            f"the model gives an output of shape {output.shape} [time, batch, channel], the record has {recorded.shape}"
+        )
+    same = np.isnan(output) & np.isnan(recorded)
+    gap = float(np.abs(np.where(same, 0.0, output - recorded)).max(initial=0.0))
+    gap /= max(1.0, float(np.abs(recorded[np.isfinite(recorded)]).max(initial=0.0)))
+    return gap if np.isfinite(gap) else float("inf")
+
+
+def _shares(record: Record, memory: str, intervention: RemoveWrite) -> Array | None:
+    try:
+        items = record.shape(f"{memory}/read_weights")[1]
+        tables = [lineage_table(record, memory, item).shares[:, :, intervention.time + 1] for item in range(items)]
+    except (FieldError, IndexError):
+        return None
+    return np.stack(tables, axis=1)
