@@ -96,7 +96,6 @@ def summarize(trace: Trace, *, sample: int | None = 64) -> Summary:
     count = len(trace)
     chosen = np.arange(count) if sample is None or count <= sample else np.linspace(0, count - 1, sample).round()
     found: dict[str, FieldSummary] = {}
-    notes = [_note(event) for event in trace.events if event.kind not in {"opened", "closed"}]
     for index in chosen.astype(int).tolist():
         record = trace[index]
         for name in record.fields:
@@ -105,6 +104,9 @@ def summarize(trace: Trace, *, sample: int | None = 64) -> Summary:
                 entry = found[name] = _describe(record, name)
             if not entry.derived:
                 entry.add(record.read(name))
+    scalars = {name: _finite(float(series.values[-1])) for name, series in trace.scalars.items() if len(series.values)}
+    # Only after everything was read is it known what had to be left out.
+    notes = [_note(event) for event in trace.events if event.kind not in {"opened", "closed"}] + trace.notes
     return Summary(
         path=str(trace.path),
         run=trace.name,
@@ -116,9 +118,7 @@ def summarize(trace: Trace, *, sample: int | None = 64) -> Summary:
         bytes=trace.nbytes,
         dropped=trace.dropped,
         model=dict(trace.header.model),
-        scalars={
-            name: _finite(float(series.values[-1])) for name, series in trace.scalars.items() if len(series.values)
-        },
+        scalars=scalars,
         notes=notes,
         fields=sorted(found.values(), key=lambda entry: (entry.memory, entry.derived)),
     )

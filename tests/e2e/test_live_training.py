@@ -49,7 +49,7 @@ def drawn(page, name):
 
 def wait_for(page, name, expression):
     page.wait_for_function(
-        f"() => (value => {expression})(document.querySelector('#scope-root').dataset.{name})", timeout=60_000
+        f"() => (value => {expression})(document.querySelector('#scope-root')?.dataset.{name} ?? '')", timeout=60_000
     )
 
 
