@@ -97,6 +97,8 @@ class DNCMemory(nn.Module):
             "allocation_delta": addressing.DELTA,
             "cosine_delta": lookup.DELTA,
             "write_heads": write_heads,
+            # Slots that were never written to are in equal use but for the last bit, which no replay can repeat.
+            "allocation_ties": "arbitrary",
         }
         self.memviz_controls = _control_points(write_heads)
         # Grouped by the function that bounds them, so that each function runs once.

@@ -332,6 +332,8 @@ def _common_fields(a: Source, b: Source, name_a: str, name_b: str) -> list[str]:
         if (full_a := f"{name_a}/{field}") in have_a
         and (full_b := f"{name_b}/{field}") in have_b
         and (full_a in stored_a or full_b in stored_b)
+        # Which of several slots in equal use was taken is a guess where it was derived.
+        and (field != "allocation_weights" or (full_a in stored_a and full_b in stored_b))
     ]
 
 

@@ -189,8 +189,12 @@ def rule_gaps(
         given[time] = rule.compute(before, now, attributes)
         before = {name: values[name][time] for name in rule.before}
     distance, scale = _distance(given, values[field])
-    if field == "allocation_weights" and "usage" in values:
+    if field == "allocation_weights":
         distance = np.where(_tied(values["usage"], distance.shape), 0.0, distance)
+    elif "allocation_weights" in needs and f"{memory}/allocation_weights" not in record.stored:
+        # Which of several slots in equal use was taken is a guess where it was not recorded.
+        usage = np.asarray(record.read(f"{memory}/usage")).astype(np.float64)
+        distance = np.where(_tied(usage, distance.shape), 0.0, distance)
     return distance, scale, max(tolerance_of(array) for array in raw.values())
 
 

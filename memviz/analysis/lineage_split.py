@@ -93,18 +93,16 @@ def split_read(seen: LoadedMemory, time: int, head: int, weights: Array, stop: i
 
 def _write_parts(seen: LoadedMemory) -> Array:
     """Allocation and content part of every write weighting, [step, head, part, slot]."""
-    allocation, content, gate, choice = _need(
-        seen,
-        "the split by part of the write",
-        "allocation_weights",
-        "write_content_weights",
-        "write_gate",
-        "allocation_gate",
-    )
-    parts = np.stack(
-        [(gate * choice)[..., None] * allocation, (gate * (1 - choice))[..., None] * content], axis=2
-    )  # [time, write_head, part, slot]
+    what = "the split by part of the write"
+    content, gate, choice = _need(seen, what, "write_content_weights", "write_gate", "allocation_gate")
+    by_content = (gate * (1 - choice))[..., None] * content
     steps, heads, slots = seen.update.weights.shape
+    if f"{seen.name}/allocation_weights" in seen.record.stored:
+        by_allocation = (gate * choice)[..., None] * seen.values("allocation_weights")
+    else:
+        # Which of several slots in equal use was taken cannot be derived; what content does not explain, it explains.
+        by_allocation = seen.update.weights.reshape(by_content.shape) - by_content
+    parts = np.stack([by_allocation, by_content], axis=2)  # [time, write_head, part, slot]
     return parts.reshape(steps, heads, 2, slots)
 
 

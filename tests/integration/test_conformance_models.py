@@ -108,3 +108,15 @@ def test_what_is_declared_of_the_package_is_so(tmp_path):
     for name in ("read_keys", "write_keys", "write_vectors"):
         assert 0.99 < np.abs(record[name]).max() <= 1, name
     assert record["read_strengths"].min() < 0.01
+
+
+def test_ties_of_the_allocation_are_no_fault(tmp_path):
+    """From its own initial state all slots begin alike, and rounding alone may say which is taken next."""
+    torch.manual_seed(0)
+    model = sharpened(DNC(4, 16, **SIZES))
+    x = torch.randn(2, 15, 4)
+    with memviz.attach(model, tmp_path / "run", every=1, batch="all"), torch.no_grad():
+        model(x)
+    record = memviz.open(tmp_path / "run")[-1]
+    assert "memory/allocation_weights" in record.stored, "what cannot be derived is recorded"
+    assert [check.text() for check in check_laws(record) if not check.holds] == []
