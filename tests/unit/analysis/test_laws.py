@@ -130,18 +130,8 @@ def test_records_of_a_trace_are_checked_memory_by_memory(tmp_path):
 def test_a_derived_allocation_is_not_trusted_where_slots_are_in_equal_use(fields):
     """A DNC that takes the last of equal slots first is as good a DNC; what is derived takes the first."""
     generators = [
-        "write_weights",
-        "read_weights",
-        "erase_vectors",
-        "write_vectors",
-        "free_gates",
-        "write_gate",
-        "allocation_gate",
-        "write_keys",
-        "write_strengths",
-        "read_keys",
-        "read_strengths",
-        "read_modes",
+        *("write_weights", "read_weights", "erase_vectors", "write_vectors", "free_gates", "write_gate"),
+        *("allocation_gate", "write_keys", "write_strengths", "read_keys", "read_strengths", "read_modes"),
     ]
     backwards = {name: fields[name] for name in (*generators, "allocation_weights")}
     for name in ("write_weights", "read_weights", "allocation_weights"):
