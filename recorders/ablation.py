@@ -4,7 +4,7 @@ Lineage holds the addressing at its recorded values; this does not. Where the tw
 missing write also turns later lookups, allocations and links elsewhere.
 
     found = memviz.ablate(model, record, RemoveWrite(time=2))
-    print(found.text())     # with the write at t=2 removed, the output changes by 0.93 at most, at t=13; ...
+    print(found.text())     # with the write at t=2 removed, the output changes by up to 1, from t=13 on; ...
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ class Ablation:
         if not effect.any():
             said = "the output does not change"
         else:
-            time, item = np.unravel_index(int(effect.argmax()), effect.shape)
-            said = f"the output changes by {effect.max():.3g} at most, at t={time}"
+            # The first time at which the change is at least half as large as it ever gets.
+            time, item = np.unravel_index(int(np.argmax(effect >= effect.max() / 2)), effect.shape)
+            said = f"the output changes by up to {effect.max():.3g}, from t={time} on"
             if self.shares is not None and np.isfinite(self.shares[time, item]).any():
                 share = float(np.nanmax(self.shares[time, item]))
                 said += f", where lineage gives the write {100 * share:.0f} % of a read (addressing frozen)"
