@@ -154,7 +154,7 @@ def _last_value(capture: Capture, index: int, field: str, cloned: set[str]) -> i
 
 def _batch_size(capture: Capture, wanted: Sequence[int]) -> int:
     """Number of items in the batch. The memories say it: what the model's own input has for axes may be a guess."""
-    size = capture.batch_size([index for index in wanted if capture.channels[index].memory != fields.MODEL])
+    size = capture.batch_size(index for index in wanted if capture.channels[index].memory != fields.MODEL)
     return size or capture.batch_size(wanted) or 1
 
 
@@ -163,9 +163,12 @@ def _times(capture: Capture, wanted: Sequence[int]) -> dict[str, int]:
 
     Empty when all fields of each memory agree, as they nearly always do.
     """
+    channels, values = capture.channels, capture.values
+    if len({len(values[index]) for index in wanted if values[index] and channels[index].layout.timed}) <= 1:
+        return {}
     counts: dict[str, dict[int, int]] = {}
     for index in wanted:
-        channel, number = capture.channels[index], len(capture.values[index])
+        channel, number = channels[index], len(values[index])
         if number and channel.layout.timed:
             found = counts.setdefault(channel.memory, {})
             found[number] = found.get(number, 0) + 1

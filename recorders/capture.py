@@ -33,7 +33,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Channel:
     """Where the values of one field of one memory come together.
 
-    `axes` are those of one value as the probe hands it over; see memviz.recorders.probes.Probe.
+    `axes` are those of one value as the probe hands it over; see memviz.recorders.probes.Probe. `plain` says that its
+    values are simply collected.
     """
 
     memory: str
@@ -45,8 +46,10 @@ class Channel:
 
     full_name: str = dataclasses.field(init=False)
     layout: Layout = dataclasses.field(init=False)
+    plain: bool = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "plain", self.keep == "all" and not self.mutable)
         object.__setattr__(self, "full_name", f"{self.memory}/{self.field}")
         object.__setattr__(self, "layout", layout(self.field, self.axes))
 
@@ -70,6 +73,7 @@ class Capture:
             means that nobody has written into any of them.
         plain: per channel, whether a value is simply appended.
         calls: per site, how often it was called.
+        arguments: per site, arguments of calls from which values are still to be taken.
         nanoseconds: time spent collecting.
         tap_channels: the channels that taps opened, by memory and field.
         tap_frame, tap_names: the frame that tapped last, and the channels of the names that it tapped.
@@ -78,6 +82,7 @@ class Capture:
     __slots__ = (
         "_cloned",
         "_copied",
+        "arguments",
         "calls",
         "channels",
         "labels",
@@ -108,20 +113,23 @@ class Capture:
         self.memories = dict(memories)
         self.labels = labels
         self.on_error = on_error
-        self.channels: list[Channel] = []
-        self.values: list[list[Tensor]] = []
-        self.versions: list[int] = []
-        self.plain: list[bool] = []
+        self.channels = list(channels)
+        self.values: list[list[Tensor]] = [[] for _ in channels]
+        self.versions = [0] * len(self.channels)
         self.calls = [0] * sites
+        self.arguments: list[list[tuple[tuple[Any, ...], Mapping[str, Any]]]] = [[] for _ in range(sites)]
         self.nanoseconds = 0
         self.tap_channels: dict[tuple[str, str], int] = {}
         self.tap_paths: dict[int, tuple[str, nn.Module]] | None = None
         self.tap_frame: FrameType | None = None
         self.tap_names: dict[str, int] = {}
         self._cloned = cloned
-        self._copied: list[bool] = []
-        for channel in channels:
-            self.add_channel(channel)
+        self._copied = [channel.mutable for channel in channels]
+        self.plain = [channel.plain for channel in channels]
+        if cloned:
+            for index, channel in enumerate(channels):
+                if channel.full_name in cloned:
+                    self._copied[index], self.plain[index] = True, False
 
     def add_channel(self, channel: Channel) -> int:
         """Open a channel; returns its index."""
@@ -135,11 +143,14 @@ class Capture:
 
     def put(self, index: int, value: Tensor) -> None:
         """Keep one value of a channel."""
-        if self.plain[index] and peek_interpreter_stack() is None and not value.is_inference():
+        if peek_interpreter_stack() is not None or value.is_inference() or self._copied[index]:
+            self._put_carefully(index, value)
+        elif self.plain[index]:
             self.versions[index] += value._version
             self.values[index].append(value)
-        else:
-            self._put_carefully(index, value)
+        elif self.channels[index].keep == "last" or not self.values[index]:
+            self.versions[index] = value._version
+            self.values[index] = [value]
 
     def _put_carefully(self, index: int, value: Tensor) -> None:
         if peek_interpreter_stack() is not None:
@@ -156,6 +167,10 @@ class Capture:
                 value = value.detach().clone()
         self.versions[index] += value._version
         values.append(value)
+
+    def copies(self, index: int, cloned: Collection[str]) -> bool:
+        """Whether the values of a channel are copied at once, or must be from now on."""
+        return self._copied[index] or self.channels[index].full_name in cloned
 
     def batch_size(self, indices: Iterable[int]) -> int | None:
         """Number of batch items in these channels, None without any; a field with one item may stand for all."""

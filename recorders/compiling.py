@@ -34,7 +34,7 @@ class Stances:
 
 def is_compiled(module: nn.Module) -> bool:
     """Whether the module is the result of torch.compile, or its own `compile()` was called."""
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+    return "_orig_mod" in module._modules or module._compiled_call_impl is not None
 
 
 def _anything_compiled() -> bool:

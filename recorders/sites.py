@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any
 
@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from memviz.recorders.capture import Capture, Channel
-from memviz.recorders.probes import Probe
+from memviz.recorders.capture import Capture, Channel, peek_interpreter_stack
+from memviz.recorders.probes import Probe, same
 
 FindCapture = Callable[[], Capture | None]
 
@@ -25,6 +25,11 @@ _Takes = list[tuple[int, Callable[..., Any]]]
 """Channels and the getters that feed them."""
 
 _current_graph_task_id = torch._C._current_graph_task_id
+
+
+def _usual() -> bool:
+    """Whether tensors are plain and count versions: no transform of torch.func and no inference mode is at work."""
+    return peek_interpreter_stack() is None and not torch.is_inference_mode_enabled()
 
 
 class Site:
@@ -42,6 +47,7 @@ class Site:
         self._takes: list[tuple[Probe, int, Callable[..., Any]]] = []
         self._opening: list[_Takes] = [[]]  # by call, for the first calls of a forward
         self._steady: list[_Takes] = [[]]  # by call modulo its length, for all later ones
+        self._deferred = False
         self._handle: RemovableHandle | None = None
 
     def take(self, probe: Probe, channel: int, getter: Callable[..., Any]) -> None:
@@ -67,10 +73,19 @@ class Site:
         # Inside backward a checkpointed part of the model runs again: those calls are no new times.
         if capture is not None and _current_graph_task_id() == -1:
             start = perf_counter_ns()
+            if self._deferred and _usual():
+                capture.arguments[self.index].append((args, kwargs))
+                capture.nanoseconds += perf_counter_ns() - start
+                return
+            self.settle(capture)
+            usual, plain, values, versions = _usual(), capture.plain, capture.values, capture.versions
             for channel, getter in self._next(capture):
                 try:
                     value = getter(args, kwargs)
-                    if value is not None:
+                    if usual and plain[channel] and value is not None and not value.is_inference():
+                        versions[channel] += value._version  # what put() does in the usual case, without the call
+                        values[channel].append(value)
+                    elif value is not None:
                         capture.put(channel, value)
                 except Exception as error:
                     capture.on_error(error, capture.channels[channel].full_name)
@@ -78,17 +93,46 @@ class Site:
 
     def collect_after(self, output: Any) -> None:
         """Hand the result of a call to the capture of this thread, if there is one."""
+        # The same loop as above, written twice because it runs hundreds of times in a training step.
         capture = self.find()
         if capture is not None and _current_graph_task_id() == -1:
             start = perf_counter_ns()
+            usual, plain, values, versions = _usual(), capture.plain, capture.values, capture.versions
             for channel, getter in self._next(capture):
                 try:
                     value = getter(output)
-                    if value is not None:
+                    if usual and plain[channel] and value is not None and not value.is_inference():
+                        versions[channel] += value._version
+                        values[channel].append(value)
+                    elif value is not None:
                         capture.put(channel, value)
                 except Exception as error:
                     capture.on_error(error, capture.channels[channel].full_name)
             capture.nanoseconds += perf_counter_ns() - start
+
+    def settle(self, capture: Capture) -> None:
+        """Take the values out of the arguments that were kept as they were passed."""
+        calls = capture.arguments[self.index]
+        if calls:
+            capture.arguments[self.index] = []
+            for channel, getter in self._steady[0]:
+                # No version counter was read when they were kept: 0 is the only one that proves them unchanged.
+                found = [getter(args, kwargs) for args, kwargs in calls]
+                capture.values[channel] += [value for value in found if value is not None]
+
+    def learn(self, capture: Capture, cloned: Collection[str]) -> None:
+        """After a forward: whether the arguments of a call may be kept as one tuple, which is much faster.
+
+        That takes arguments that are recorded as they are, at every call, and that nobody ever wrote into.
+        """
+        self._deferred = self.before and all(
+            probe.pick is same
+            and probe.turns == 1
+            and probe.keep == "all"
+            and capture.versions[channel] == 0
+            and not capture.copies(channel, cloned)
+            for probe, channel, _ in self._takes
+        )
 
     def _next(self, capture: Capture) -> _Takes:
         """What is taken at the call that is happening; counts it."""

@@ -13,7 +13,9 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import memviz
+from memviz.recorders.adapters.base import MemoryPlan
 from memviz.recorders.faults import RecorderWarning
+from memviz.recorders.probes import MethodProbe
 
 
 def run_and_flush(recorder, x):
@@ -465,3 +467,43 @@ def test_batch_items_are_those_of_the_batch(attach, model, batch, trace_of, choi
     assert list(record.batch) == items
     assert np.array_equal(record["model/output"], output.detach().transpose(0, 1)[:, items].numpy())
     assert record["cell/memory"].shape[1] == len(items)
+
+
+def test_arguments_kept_as_they_were_passed_are_noticed_when_written_into(attach, batch, trace_of):
+    """After a clean first record, arguments of methods are kept as one tuple without reading version counters."""
+
+    class Store(nn.Module):
+        slots, dirty = 4, False
+
+        def write(self, x):
+            return x + 1
+
+        def forward(self, x):
+            for time in range(x.shape[1]):
+                word = x[:, time] * 2
+                self.write(word)
+                if self.dirty:
+                    word.zero_()
+            return x
+
+    class Adapter:
+        name = "store"
+
+        def matches(self, module):
+            return isinstance(module, Store)
+
+        def plan(self, module, path):
+            return [MemoryPlan("m", module, [MethodProbe(field="usage", method="write", argument="x")])]
+
+    model = Store()
+    recorder = attach(model, adapter=Adapter, batch="all", policy="block")
+    for _ in range(2):
+        model(batch)
+    model.dirty = True
+    with pytest.warns(RecorderWarning, match="written into after it was captured"):
+        model(batch)
+    model(batch)
+    trace = trace_of(recorder)
+    assert "m/usage" not in trace[2].stored
+    for index in (0, 1, 3):
+        assert np.array_equal(trace[index]["m/usage"], (batch * 2).transpose(0, 1).numpy()), index
