@@ -24,13 +24,13 @@ def splits(values: Array, smallest: float) -> list[int]:
     is not mistaken for it.
 
     Args:
-        values: [record, channel]; channels are cut together. Records with a NaN are left out.
+        values: [record, channel]; channels are cut together. Records with a value that is not finite are left out.
         smallest: distance of two levels, over channels, that is worth a cut.
 
     Returns:
         Ascending positions of the first record of each new level.
     """
-    real = np.flatnonzero(~np.isnan(values).any(axis=1))
+    real = np.flatnonzero(np.isfinite(values).all(axis=1))
     series = values[real]
     if len(series) < 2 * SHORTEST:
         return []

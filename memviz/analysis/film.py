@@ -110,11 +110,11 @@ class Film:
 
     def _levels(self, memory: str, statistic: Statistic, head: int | None, values: Array) -> Iterator[Change]:
         log = statistic.scale == "log"
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shown = np.log(values) if log else values
+        # A number that should change by factors and is 0 has no level.
+        shown = np.log(values, out=np.full_like(values, np.nan), where=values > 0) if log else values
         smallest = math.log(statistic.smallest) if log else statistic.smallest
         for at, start, stop in self._steps(shown[:, None], smallest):
-            before, after = (float(np.nanmean(shown[part])) for part in (slice(start, at), slice(at, stop)))
+            before, after = float(_level(shown[start:at])), float(_level(shown[at:stop]))
             if log:
                 before, after = math.exp(before), math.exp(after)
             who = statistic.title if head is None else f"{statistic.title} of head {head}"
@@ -128,7 +128,7 @@ class Film:
             return
         modes = np.stack([self.series[key] for key in keys], axis=1)
         for at, start, stop in self._steps(modes, 0.25):
-            before, after = np.nanmean(modes[start:at], axis=0), np.nanmean(modes[at:stop], axis=0)
+            before, after = _level(modes[start:at]), _level(modes[at:stop])
             old, new = int(before.argmax()), int(after.argmax())
             if old != new:
                 words = f"Head {head} switched from {READ_MODES[old]} to {READ_MODES[new]} at step {self.steps[at]}"
@@ -148,6 +148,12 @@ class Film:
         self, at: int, memory: str, statistic: str, head: int | None, before: float, after: float, sentence: str
     ) -> Change:
         return Change(int(self.steps[at]), int(self.ids[at]), memory, statistic, head, before, after, sentence)
+
+
+def _level(part: Array) -> Array:
+    """Mean over the records of a part, those with a value that is not finite left out, as `splits` does."""
+    real = np.isfinite(part.reshape(len(part), -1)).all(axis=1)
+    return np.asarray(part[real].mean(axis=0))
 
 
 def film(trace: Trace, *, keep: bool = True, progress: Callable[[int, int], None] = lambda done, total: None) -> Film:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from memviz.analysis.diagnostics.base import Diagnostic, Measure, MemoryView
+from memviz.analysis.diagnostics.base import Array, Diagnostic, Measure, MemoryView
 from memviz.analysis.diagnostics.finding import Place
-from memviz.analysis.diagnostics.stats import effective, percent, places
+from memviz.analysis.diagnostics.stats import effective, middle, percent, places
 
 
 def diffuse(view: MemoryView) -> Iterator[Measure]:
@@ -16,7 +16,7 @@ def diffuse(view: MemoryView) -> Iterator[Measure]:
     weights = view["attention"]
     allowed = np.maximum((weights > 0).sum(axis=-1), 1)
     share = np.where(allowed >= 4, effective(weights) / allowed, np.nan)
-    per_head = np.nanmedian(np.moveaxis(share, 1, 0).swapaxes(1, 2).reshape(*_batch_head(share), -1), axis=-1)
+    per_head = np.stack([_over_queries(share[:, :, head]) for head in range(share.shape[2])], axis=1)
     values = np.where(np.isnan(per_head), np.inf, per_head).min(axis=1)
     values = np.where(np.isinf(values), np.nan, values)
     heads = [int(np.where(np.isnan(row), np.inf, row).argmin()) for row in per_head]
@@ -28,9 +28,10 @@ def diffuse(view: MemoryView) -> Iterator[Measure]:
     yield Measure(values, [Place("attention", 0, None, head) for head in heads], say)
 
 
-def _batch_head(values: np.ndarray) -> tuple[int, int]:
-    """Lengths of batch and head of [time, batch, head, query]."""
-    return values.shape[1], values.shape[2]
+def _over_queries(share: Array) -> Array:
+    """Median over times and queries of [time, batch, query], for each item."""
+    flat = np.moveaxis(share, 2, 1).reshape(-1, share.shape[1])
+    return middle(flat, np.ones(flat.shape, dtype=bool))
 
 
 DIFFUSE_ATTENTION = Diagnostic(
@@ -40,7 +41,7 @@ DIFFUSE_ATTENTION = Diagnostic(
     needs=("attention",),
     measure=diffuse,
     levels={"warning": 0.8},
-    source="Zhai et al. 2023 (attention entropy); memory_debugging reference, families 2 and 20",
+    source="Zhai et al. 2023, Stabilizing Transformer Training by Preventing Attention Entropy Collapse",
     suggestion="Look at the norms of queries and keys: logits near 0 give every key the same weight.",
     order=60,
     family=20,
@@ -78,7 +79,7 @@ ATTENTION_SINK = Diagnostic(
     needs=("attention",),
     measure=sink,
     levels={"note": 0.5, "warning": 0.95},
-    source="Xiao et al. 2024 (attention sinks); Zhai et al. 2023 (entropy collapse)",
+    source="Xiao et al. 2024, Efficient Streaming Language Models with Attention Sinks; Zhai et al. 2023",
     suggestion="A first token as a sink is common and harmless; any other key, or all heads at once, is a collapse: "
     "look at the growth of logits.",
     order=61,

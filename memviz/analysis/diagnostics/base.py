@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memviz.analysis.diagnostics.finding import SEVERITIES, Place, Severity
-from memviz.fields import GRADIENT_PREFIX, INITIAL_PREFIX, MODEL, bare_name, memory_of
+from memviz.fields import FINAL_PREFIX, GRADIENT_PREFIX, INITIAL_PREFIX, MODEL, bare_name, lookup, memory_of
 from memviz.trace.schema import FieldSchema, MemorySchema
 
 Array = NDArray[np.float64]
@@ -91,8 +91,19 @@ class MemoryView:
 
     @cached_property
     def fields(self) -> frozenset[str]:
-        """Bare names of what can be read, stored or derived."""
-        return frozenset(bare_name(name) for name in self.record.fields if memory_of(name) == self.memory)
+        """Bare names of what can be read, stored or derived, and has the axes of the catalogue, none of them empty."""
+        own = (name for name in self.record.fields if memory_of(name) == self.memory)
+        return frozenset(bare_name(name) for name in own if self._as_known(name))
+
+    def _as_known(self, full: str) -> bool:
+        entry = lookup(bare_name(full))
+        if entry is None:
+            return True
+        shape = self.record.shape(full)
+        if self.record.schema(full).axes != entry.axes or not all(shape):
+            return False
+        # A state that is the same for all items is recorded once.
+        return entry.axes[0] != "time" or shape[1] == self.items
 
     @cached_property
     def stored(self) -> frozenset[str]:
@@ -122,10 +133,18 @@ class MemoryView:
         """Axes, dtype and range of a field."""
         return self.record.schema(f"{self.memory}/{name}")
 
-    @property
+    @cached_property
     def items(self) -> int:
-        """Number of items recorded."""
-        return len(self.record.batch)
+        """Number of items recorded: what the fields have, whatever the record says of the batch."""
+        own = (name for name in self.record.stored if memory_of(name) == self.memory)
+        lengths = [
+            length
+            for name in own
+            if not bare_name(name).startswith((INITIAL_PREFIX, FINAL_PREFIX))
+            for axis, length in zip(self.record.schema(name).axes, self.record.shape(name), strict=True)
+            if axis == "batch"
+        ]
+        return max(lengths, default=len(self.record.batch))
 
     @property
     def times(self) -> int:
@@ -138,7 +157,7 @@ class MemoryView:
         found = np.zeros(self.items, dtype=bool)
         for name in self.stored:
             axes = self.spec(name).axes
-            if "batch" in axes:
+            if "batch" in axes and self[name].shape[axes.index("batch")] == self.items:
                 rest = tuple(axis for axis in range(len(axes)) if axes[axis] != "batch")
                 found |= ~np.isfinite(self[name]).all(axis=rest)
         return found
@@ -213,7 +232,7 @@ class Diagnostic:
             reported. Otherwise the last records decide, since what an untrained memory does is no fault.
         asks: reads count at the times when something is asked. Without a target nobody knows these, and a finding is a
             note that says so.
-        family: number of the family in the reference of diagnostics, for the documentation.
+        family: number of the family of checks that it belongs to; plugins leave it at 0.
     """
 
     name: str
@@ -247,6 +266,11 @@ class Diagnostic:
         if not absent:
             return None
         verb = "was" if len(absent) == 1 else "were"
+        odd = [name for name in absent if name in view.stored]
+        if odd:
+            return (
+                f"{', '.join(odd)} {'has' if len(odd) == 1 else 'have'} other axes than in the catalogue, or no values"
+            )
         return f"{', '.join(absent)} {verb} not recorded and cannot be derived"
 
     def concerns(self, view: MemoryView) -> bool:

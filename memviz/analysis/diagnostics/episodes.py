@@ -10,7 +10,7 @@ from memviz.analysis.diagnostics.base import Array, Diagnostic, Measure, MemoryV
 from memviz.analysis.diagnostics.finding import Place
 from memviz.analysis.diagnostics.stats import EMPTY, percent, places
 
-_SOURCE = "Kumar et al. 2016, equation 9: h_i = g_i GRU(f_i, h) + (1 - g_i) h; memory_debugging reference, family 19"
+_SOURCE = "Kumar et al. 2016: h_i = g_i GRU(f_i, h) + (1 - g_i) h, unrolled over the facts"
 
 
 def effective_gates(gates: Array) -> tuple[Array, Array]:

@@ -64,7 +64,7 @@ def measure(view: MemoryView) -> Iterator[Measure]:
         found = []
         for name, wrong in bad.items():
             axes = view.spec(name).axes
-            if "batch" not in axes:
+            if "batch" not in axes or wrong.shape[axes.index("batch")] not in (1, view.items):
                 continue
             here = wrong.take(min(item, wrong.shape[axes.index("batch")] - 1), axis=axes.index("batch"))
             counts[item] += here.sum()

@@ -52,7 +52,7 @@ def diffuse_writes(view: MemoryView) -> Iterator[Measure]:
     slots, mass = weights.shape[-1], weights.sum(axis=-1)
     share = effective(weights) / slots
     per_head = average(share, mass)
-    values = np.nanmin(np.where(np.isnan(per_head), np.inf, per_head), axis=1)
+    values = np.where(np.isnan(per_head), np.inf, per_head).min(axis=1)
     values = np.where(np.isinf(values), np.nan, values)
     values = np.where(mass.max(axis=(0, 2)) < _SOME_WRITE, np.nan, values)
     heads = [int(np.where(np.isnan(row), np.inf, row).argmin()) for row in per_head]

@@ -1,4 +1,7 @@
-"""What must hold in any implementation: ranges, weightings that sum to at most 1, the update law of the memory."""
+"""What must hold in any implementation: ranges, weightings that sum to at most 1, the update law of the memory.
+
+One number per item, for a finding. Every law by itself, with its first violation, is in `memviz.analysis.laws`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 from memviz.analysis.diagnostics.base import Array, Diagnostic, Measure, MemoryView
 from memviz.analysis.diagnostics.finding import Place
 from memviz.analysis.diagnostics.stats import places, worst_time
-from memviz.analysis.replay import STATE, derive, replay_error
+from memviz.analysis.replay import STATE, derivable, derive, replay_error
 from memviz.errors import FieldError
 from memviz.fields import CATALOGUE, FINAL_PREFIX
 
@@ -43,7 +46,7 @@ def ranges(view: MemoryView) -> Iterator[Measure]:
     """How far values lie outside the range of the catalogue, and weightings above a sum of 1."""
     for name in sorted(view.stored & set(CATALOGUE)):
         entry, spec = CATALOGUE[name], view.spec(name)
-        if "batch" not in spec.axes or spec.axes != entry.axes or not all(view.record.shape(f"{view.memory}/{name}")):
+        if name not in view or "batch" not in spec.axes:
             continue
         values, slack = view[name], TOLERANCE.get(spec.dtype, 0.0)
         excess = np.zeros_like(values)
@@ -56,6 +59,11 @@ def ranges(view: MemoryView) -> Iterator[Measure]:
             axis = spec.axes.index(entry.simplex)
             left = tuple(a for a in spec.axes if a != entry.simplex)
             yield _violation(name, values.sum(axis=axis) - 1 - slack, left, f"sums over {entry.simplex} to more than 1")
+        if name == "link_matrix":
+            into = (*spec.axes[:-2], "slot_from")
+            yield _violation(name, values.sum(axis=-2) - 1 - slack, into, "sums over slot_to to more than 1")
+            diagonal = np.abs(np.diagonal(values, axis1=-2, axis2=-1))
+            yield _violation(name, diagonal - slack, spec.axes[:-1], "has a diagonal, a slot linked to itself,")
 
 
 def _violation(name: str, excess: Array, axes: tuple[str, ...], words: str) -> Measure:
@@ -103,7 +111,7 @@ def residual(view: MemoryView) -> Iterator[Measure]:
     field = "memory"
     for name in STATE:
         checked = name if name in view.stored else FINAL_PREFIX + name
-        if checked not in view.stored:
+        if checked not in view.stored or name not in derivable(schema, view.stored - {name}):
             continue
         recorded = view[checked]
         timed = checked == name

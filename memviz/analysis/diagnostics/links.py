@@ -81,8 +81,7 @@ BLURRED_LINKS = Diagnostic(
     needs=("link_matrix", "write_weights"),
     measure=blurred,
     levels={"warning": 0.4},
-    source="Csordas & Schmidhuber 2019, section 3.3: soft writes blur links with every hop; (d / max d)^s sharpens "
-    "them",
+    source="Csordas & Schmidhuber 2019: soft writes blur links with every hop; (d / max d)^s sharpens them",
     suggestion="Sharpen the links, or the writes they come from: look at diffuse_writes first.",
     order=48,
     family=11,

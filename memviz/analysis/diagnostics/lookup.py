@@ -32,6 +32,8 @@ def _flat(values: Array) -> Array:
 def ambiguous(view: MemoryView) -> Iterator[Measure]:
     """How little the best slot of a lookup stands out from the second best."""
     content, share = view["read_content_weights"], _content_share(view)
+    if content.shape[-1] < 2:
+        return
     ranked = np.sort(content, axis=-1)
     first, second = ranked[..., -1], ranked[..., -2]
     ratio = second / np.maximum(first, EMPTY)
@@ -59,7 +61,7 @@ AMBIGUOUS_LOOKUP = Diagnostic(
     needs=("read_content_weights",),
     measure=ambiguous,
     levels={"warning": 0.7},
-    source="Csordas & Schmidhuber 2019, section 3.1 (key-value separation); memory_debugging reference, family 9",
+    source="Csordas & Schmidhuber 2019 (key-value separation)",
     suggestion="Compare the two slots: if their contents are alike, see crowded_memory; if they differ only in words "
     "the key is not about, see value_leakage.",
     asks=True,
@@ -126,7 +128,7 @@ VALUE_LEAKAGE = Diagnostic(
     needs=("memory", "read_keys", "read_strengths", "read_content_weights"),
     measure=leakage,
     levels={"warning": 0.5},
-    source="Csordas & Schmidhuber 2019, section 3.1: the cosine compares unknown value words too; D(M ∘ m, k ∘ m)",
+    source="Csordas & Schmidhuber 2019: the cosine compares unknown value words too; D(M ∘ m, k ∘ m)",
     suggestion="Train with key masking (Csordas & Schmidhuber), or give keys and values words of their own.",
     asks=True,
     order=51,
@@ -165,7 +167,7 @@ FREED_RESIDUE = Diagnostic(
     needs=("memory", "usage", "read_content_weights", "read_weights"),
     measure=residue,
     levels={"warning": 0.3},
-    source="Csordas & Schmidhuber 2019, section 3.2 (de-allocation): freeing lowers usage and leaves the content",
+    source="Csordas & Schmidhuber 2019 (de-allocation): freeing lowers usage and leaves the content",
     suggestion="Erase on de-allocation: M ∘ ψ before the write (Csordas & Schmidhuber).",
     asks=True,
     order=50,
@@ -221,7 +223,7 @@ CROWDED_MEMORY = Diagnostic(
     needs=("memory", "usage"),
     measure=crowded,
     levels={"warning": 0.8},
-    source="memory_debugging reference, family 18",
+    source="Participation ratio of the spectrum of the rows; cosine addressing of Graves et al. 2014, equation 6",
     suggestion="Look at write_vectors: a large part common to all of them (a bias) drowns the rest.",
     order=35,
     family=18,

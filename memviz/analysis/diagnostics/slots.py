@@ -65,7 +65,7 @@ DEAD_SLOTS = Diagnostic(
     needs=("write_weights",),
     measure=dead_slots,
     levels={"warning": 0.5},
-    source="memory_debugging reference, family 5",
+    source="Graves et al. 2016, Methods: allocation gives every write a slot of its own while there are free ones",
     suggestion="Look at allocation_weights at the time shown: with an allocation that never reaches these slots, check "
     "the sort and the scatter back; with writes by content, whether keys differ at all.",
     order=25,
@@ -119,7 +119,7 @@ UNREAD_WRITES = Diagnostic(
     needs=("read_weights", "write_weights", "erase_vectors", "write_vectors"),
     measure=unread_writes,
     levels={"note": 0.6, "warning": 0.8},
-    source="Lineage (memory_debugging reference, sections 4.2 and 5), with absolute values so that nothing cancels",
+    source="Lineage of reads (memviz.lineage) with absolute values, so that nothing cancels",
     suggestion="If the task needs these items, look at the reads: where should they have gone? If not, the write gate "
     "could close here.",
     order=65,
@@ -157,7 +157,7 @@ UNWRITTEN_READS = Diagnostic(
     needs=("read_weights", "write_weights"),
     measure=unwritten_reads,
     levels={"warning": 0.5},
-    source="memory_debugging reference, family 5 (read before write)",
+    source="A read before the first write to a slot returns its initial value (Graves et al. 2016, r = M^T w)",
     suggestion="Nothing is there to be found: look whether the write gate was open before, and whether the read key "
     "resembles what was written.",
     asks=True,

@@ -111,7 +111,7 @@ WRITE_INTERFERENCE = Diagnostic(
     needs=("write_weights", "erase_vectors", "usage", "memory"),
     measure=interference,
     levels={"warning": 0.2},
-    source="Graves et al. 2014, equations 3 and 4; memory_debugging reference, family 8",
+    source="Graves et al. 2014, equations 3 and 4: what is erased is w e of the old content",
     suggestion="See who destroyed what with the lineage of a late read. More slots, an open allocation gate or free "
     "gates that release earlier are the usual cures.",
     order=30,
