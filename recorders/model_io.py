@@ -81,3 +81,12 @@ def sequence(value: Any) -> Tensor | None:
     if isinstance(value, Tensor) and value.ndim == 3 and value.is_floating_point():
         return value
     return None
+
+
+def labelled_sequence(value: Any) -> Tensor | None:
+    """The value as a floating-point tensor if it is a sequence of numbers of rank 3, one-hot integers included."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        value = torch.from_numpy(value)
+    if isinstance(value, Tensor) and value.ndim == 3 and not value.is_complex():
+        return value if value.is_floating_point() else value.float()
+    return None

@@ -26,6 +26,10 @@ from memviz.trace.schema import Event
 from memviz.trace.writer import TraceWriter
 
 
+LABEL_VALUES = 4096
+"""Values that a tensor may have to become a label."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stats:
     """What a recorder has done so far.
@@ -133,14 +137,18 @@ class Recorder:
 
         Args:
             **labels: values that JSON can hold, such as `phases=[["input", 0, 10], ["recall", 11, 21]]`; they wait
-                for the next recorded forward. A sequence as `target` (or `input`, `output`), a floating-point tensor
+                for the next recorded forward. A sequence as `target` (or `input`, `output`), a tensor of numbers
                 [batch, time, channel] in the order of the model's own input, is recorded as the field `model/target`;
-                it belongs to the very next forward, and is forgotten when that is not recorded.
+                it belongs to the very next forward, and is forgotten when that is not recorded. Other tensors, up to
+                4096 values, become lists.
         """
         for name, value in labels.items():
-            sequence = model_io.sequence(value) if name in model_io.NAMES else None
+            sequence = model_io.labelled_sequence(value) if name in model_io.NAMES else None
             if sequence is not None:
                 self._sampler.sequences[name] = sequence
+            elif isinstance(value, Tensor) and value.numel() > LABEL_VALUES:
+                error = RecorderError(f"a tensor of shape {tuple(value.shape)} is too large for a label")
+                self._faults.error(error, f"label {name!r}")
             else:
                 self._sampler.labels[name] = value.tolist() if isinstance(value, Tensor) else value
 

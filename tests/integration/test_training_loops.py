@@ -122,6 +122,24 @@ def test_labels_and_targets_go_with_the_next_forward(tmp_path, model, batch):
     assert np.array_equal(trace[1]["model/target"][:, 0], (batch + 2)[0].numpy())
 
 
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool, np.float64])
+def test_targets_of_any_number_format_are_sequences(tmp_path, model, batch, kind):
+    target = (batch > 0.5).to(kind) if isinstance(kind, torch.dtype) else batch.numpy().astype(kind)
+    recorder = memviz.attach(model, tmp_path / "run", every=1)
+    recorder.label(target=target)
+    model(batch)
+    recorder.close()
+    stored = memviz.open(recorder.path)[0]["model/target"][:, 0]
+    assert np.array_equal(stored, np.asarray(target[0], dtype=stored.dtype))
+
+
+def test_a_tensor_too_large_for_a_label_is_said(tmp_path, model, batch):
+    recorder = memviz.attach(model, tmp_path / "run", every=1)
+    with pytest.warns(UserWarning, match="too large for a label"):
+        recorder.label(tokens=torch.zeros(100, 100))
+    recorder.close()
+
+
 def test_a_target_of_a_forward_that_is_not_recorded_is_forgotten_a_word_is_kept(tmp_path, model, batch):
     recorder = memviz.attach(model, tmp_path / "run", every=2, policy="block")
     model(batch)
