@@ -25,7 +25,6 @@ from memviz.recorders.steps import MISSED_STEPS, StepCounter
 from memviz.trace.schema import Event
 from memviz.trace.writer import TraceWriter
 
-
 LABEL_VALUES = 4096
 """Values that a tensor may have to become a label."""
 
