@@ -58,7 +58,8 @@ class Lineage:
     @cached_property
     def total(self) -> Array:
         """The sum of the contributions, [word]: the read as the law gives it."""
-        return np.asarray(self.contributions.sum(axis=0))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.contributions.sum(axis=0))
 
     @property
     def read(self) -> Array:
@@ -71,7 +72,10 @@ class Lineage:
 
         Far above rounding, it says that the memory does not follow the law that its schema names.
         """
-        return None if self.recorded is None else float(np.abs(self.total - self.recorded).max(initial=0.0))
+        if self.recorded is None:
+            return None
+        with np.errstate(invalid="ignore"):
+            return float(np.abs(self.total - self.recorded).max(initial=0.0))
 
     @cached_property
     def shares(self) -> Array:
@@ -111,7 +115,8 @@ class Lineage:
         length, unit = _direction(self.total)
         if not length:
             return np.full((len(self.contributions), update.slots), np.nan)
-        first, rest = slot_view(update, self._view.initial, unit / length, stop)
+        with np.errstate(invalid="ignore", over="ignore"):
+            first, rest = slot_view(update, self._view.initial, unit / length, stop)
         per_step = (rest * update.weights[:stop]).sum(axis=1)
         result = np.zeros((len(self.contributions), update.slots))
         result[0] = first
@@ -183,7 +188,9 @@ def explain_slot(record: Source, time: int, slot: int, batch: int = 0, memory: s
 
 
 def _resolve(seen: LoadedMemory, time: int, head: int, weights: Array, stop: int) -> Lineage:
-    first, steps = contributions(seen.update, seen.initial, weights[None], stop)
+    # What is not finite in the record is not finite here, and no reason to warn.
+    with np.errstate(invalid="ignore", over="ignore"):
+        first, steps = contributions(seen.update, seen.initial, weights[None], stop)
     by_head = _per_time(steps[:, :, 0, 0], seen.update.steps_per_time, time + 1)
     return Lineage(
         memory=seen.name,
@@ -212,6 +219,8 @@ def _direction(vector: Array) -> tuple[float, Array]:
     scale = float(np.abs(vector).max(initial=0.0))
     if scale == 0:
         return 0.0, vector
+    if not np.isfinite(scale):
+        return float("nan"), np.full(vector.shape, np.nan)
     length = scale * float(np.linalg.norm(vector / scale))
     return length, vector / length
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.generators import Source, choose, view
+from memviz.analysis.generators import LoadedMemory, Source, choose, view
 from memviz.analysis.updates import EraseAdd
 
 Array = NDArray[np.float64]
@@ -91,8 +91,26 @@ def lineage_table(record: Source, memory: str | None = None, batch: int = 0) -> 
     reads = seen.read_weights.reshape(-1, slots)[order]
     shares, norms = np.zeros((2, times * heads, times + 1))
     lengths = np.zeros(times * heads)
+    # What is not finite in the record is not finite in the table, and no reason to warn.
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        _fill(seen, reads, stops[order], order, shares, norms, lengths)
+    shares[lengths == 0] = np.nan
+    shape = (times, heads, times + 1)
+    return LineageTable(seen.name, batch, shares.reshape(shape), norms.reshape(shape), lengths.reshape(shape[:2]))
+
+
+def _fill(
+    seen: LoadedMemory,
+    reads: Array,
+    stops: NDArray[np.int64],
+    order: NDArray[np.int64],
+    shares: Array,
+    norms: Array,
+    lengths: Array,
+) -> None:
+    """Write shares and norms [read, source] and lengths [read] of all reads; `order` says which rows they are."""
     per_time = seen.update.write_heads
-    for part, values in _read_blocks(seen.update, seen.initial, reads, stops[order]):
+    for part, values in _read_blocks(seen.update, seen.initial, reads, stops):
         rows = order[part]
         # The writes of several heads at one time count together: they add up before anything is measured.
         initial, writes = values[:, :, :1], values[:, :, 1:]
@@ -104,13 +122,9 @@ def lineage_table(record: Source, memory: str | None = None, batch: int = 0) -> 
         count = known.shape[2]
         total = known.sum(axis=2)
         squares = (total * total).sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shares[rows, :count] = np.einsum("krs,kr->rs", known, total / squares)
+        shares[rows, :count] = np.einsum("krs,kr->rs", known, total / squares)
         norms[rows, :count] = np.sqrt(np.einsum("krs,krs->rs", known, known))
         lengths[rows] = np.sqrt(squares)
-    shares[lengths == 0] = np.nan
-    shape = (times, heads, times + 1)
-    return LineageTable(seen.name, batch, shares.reshape(shape), norms.reshape(shape), lengths.reshape(shape[:2]))
 
 
 def _read_blocks(

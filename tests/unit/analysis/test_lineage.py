@@ -172,3 +172,36 @@ def test_a_memory_without_a_law_or_without_its_generators_is_refused_with_the_re
         memviz.lineage(one_hot_copy(), 0, 0, memory="other")
     with pytest.raises(FieldError, match="needs read_modes, read_content_weights"):
         _ = memviz.lineage(one_hot_copy(), 4, 0).split
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_said_and_spreads_no_further_than_it_did(value):
+    record = one_hot_copy()
+    fields = {name.removeprefix("memory/"): record.read(name).copy() for name in record.stored}
+    fields["write_vectors"][0, 0, 0, 1] = value
+    spoiled = ArrayRecord(fields, law="ntm")
+    found = memviz.lineage(spoiled, 4, 0)
+    assert "the read is not finite" in found.text()
+    assert not np.isfinite(found.total).all()
+    assert np.isnan(found.shares).any()
+    assert found.by_slot.shape == (6, N)
+    assert found.sources != 1
+    assert not np.isfinite(found.cancellation)
+    # Slot 1 never saw it, but 0 times infinity is not a number, so a read that touches every slot has it too.
+    table = lineage_table(spoiled)
+    assert table.shares.shape == (T, 1, T + 1)
+    assert table.age.shape == table.sources.shape == table.cancellation.shape == (T, 1)
+    assert table.never_read().size
+    explained = explain_slot(spoiled, 5, 1)
+    assert explained.text()
+
+
+def test_large_and_small_numbers_neither_overflow_nor_vanish():
+    for scale in (1e-120, 1e120):
+        record = one_hot_copy()
+        fields = {name.removeprefix("memory/"): record.read(name).copy() for name in record.stored}
+        fields["write_vectors"] *= scale
+        big = ArrayRecord(fields, law="ntm")
+        np.testing.assert_allclose(memviz.lineage(big, 4, 0).shares, [0, 0.5, 0, 0, 0.5, 0])
+        np.testing.assert_allclose(lineage_table(big).shares[4, 0], [0, 0.5, 0, 0, 0.5, 0, 0])
+        assert memviz.lineage(big, 4, 0).by_slot.sum() == pytest.approx(1)
