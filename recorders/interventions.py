@@ -116,8 +116,8 @@ class ClearSlot:
 class SharpenLinks:
     """Sharpen the forward and backward weightings: (d / max d)^s, scaled to the mass that d had before.
 
-    The link sharpness control of Csordas and Schmidhuber 2019, section 3.3, but with a fixed power and without adding
-    mass: a model that was trained without it has no power to emit and relies on the mass it had.
+    The link sharpness control of Csordas and Schmidhuber 2019, but with a fixed power and without adding mass:
+    a model that was trained without it has no power to emit and relies on the mass it had.
 
     Attributes:
         power: s, at least 1.
@@ -142,7 +142,7 @@ class SharpenLinks:
 
 @dataclass(frozen=True)
 class Deallocate:
-    """Clear what is freed: M ∘ ψ before the write, the de-allocation of Csordas and Schmidhuber 2019, section 3.2."""
+    """Clear what is freed: M ∘ ψ before the write, the de-allocation of Csordas and Schmidhuber 2019."""
 
     needs = (f"{BEFORE}memory", f"{BEFORE}read_weights", "free_gates")
 

@@ -7,82 +7,21 @@ found.memories[0].difference("read_weights")      # b - a, in the numbering of a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.compare_align import Alignment, Method, align, rename
+from memviz.analysis.compare_align import Alignment, Method, align
+from memviz.analysis.compare_fields import FieldDifference, difference_of, pair_of, rank
 from memviz.analysis.compare_words import behaviour_changes, run_changes
 from memviz.analysis.generators import Source
-from memviz.analysis.laws import tolerance_of
 from memviz.errors import FieldError, RecordError
 from memviz.fields import CATALOGUE, MODEL
 from memviz.trace.reader import Trace
 
 Array = NDArray[np.float64]
-
-CAUSAL_ORDER = (
-    "input",
-    "target",
-    "read_keys",
-    "read_strengths",
-    "write_keys",
-    "write_strengths",
-    "erase_vectors",
-    "write_vectors",
-    "free_gates",
-    "allocation_gate",
-    "write_gate",
-    "read_modes",
-    "usage",
-    "allocation_weights",
-    "write_content_weights",
-    "write_weights",
-    "memory",
-    "link_matrix",
-    "precedence_weights",
-    "forward_weights",
-    "backward_weights",
-    "read_content_weights",
-    "read_weights",
-    "read_vectors",
-    "output",
-)
-"""Fields of one time in the order in which a DNC computes them: the first that differs is where to look."""
-
-
-@dataclass(frozen=True)
-class FieldDifference:
-    """How one field differs between a and b, after alignment.
-
-    Attributes:
-        field: bare name.
-        largest: largest |b - a|; infinite where one of both is finite and the other is not.
-        mean: mean |b - a| over finite values.
-        tolerance: up to where a difference is rounding.
-        place: where it is largest, axis name to index, in the numbering of a.
-        per_time: [time], the largest |b - a| at each time.
-    """
-
-    field: str
-    largest: float
-    mean: float
-    tolerance: float
-    place: Mapping[str, int]
-    per_time: Array
-
-    @property
-    def same(self) -> bool:
-        """Whether all differences are rounding."""
-        return self.largest <= self.tolerance
-
-    @property
-    def first(self) -> int | None:
-        """The first time at which the field differs by more than rounding."""
-        over = np.flatnonzero(self.per_time > self.tolerance)
-        return int(over[0]) if len(over) else None
 
 
 @dataclass(frozen=True)
@@ -116,7 +55,7 @@ class MemoryComparison:
         Raises:
             FieldError: one of both has no such field, or the shapes cannot be compared.
         """
-        pair = _pair(*self._records, self.a, self.b, field, self.alignment)
+        pair = pair_of(*self._records, self.a, self.b, field, self.alignment)
         if pair is None:
             raise FieldError(f"{field} cannot be compared between {self.a!r} and {self.b!r}")
         return pair[0], pair[1]
@@ -132,7 +71,7 @@ class MemoryComparison:
 
     def first(self) -> tuple[int, str] | None:
         """The first time at which anything differs, and the first field that does in the order of computing."""
-        known = [(found.first, _rank(found.field), found.field) for found in self.fields]
+        known = [(found.first, rank(found.field), found.field) for found in self.fields]
         differing = [(time, rank, field) for time, rank, field in known if time is not None]
         if not differing:
             return None
@@ -260,66 +199,14 @@ def _compare_memory(a: Source, b: Source, name_a: str, name_b: str, method: Meth
     alignment = align(a, b, name_a, name_b, "none" if name_a == MODEL else method)
     found, left_out = [], []
     for field in _common_fields(a, b, name_a, name_b):
-        pair = _pair(a, b, name_a, name_b, field, alignment)
+        pair = pair_of(a, b, name_a, name_b, field, alignment)
         if pair is None:
             left_out.append(field)
         elif pair[0].size:
-            found.append(_difference(field, *pair))
-    found.sort(key=lambda entry: (-entry.largest / entry.tolerance, _rank(entry.field)))
+            found.append(difference_of(field, *pair, alignment))
+    found.sort(key=lambda entry: (-entry.largest / entry.tolerance, rank(entry.field)))
     changes = behaviour_changes(a, b, name_a, name_b, alignment) if name_a != MODEL else ()
     return MemoryComparison(name_a, name_b, alignment, tuple(found), tuple(left_out), tuple(changes), (a, b))
-
-
-def _difference(field: str, one: Array, other: Array, tolerance: float) -> FieldDifference:
-    axes = CATALOGUE[field].axes
-    both = (one == other) | (np.isnan(one) & np.isnan(other))
-    if "slot" in axes or "slot_to" in axes:
-        both |= np.isnan(other) & ~np.isnan(one) & _unmatched(other, axes)
-    with np.errstate(invalid="ignore"):
-        gaps = np.where(both, 0.0, np.abs(other - one))
-    gaps = np.where(np.isnan(gaps), np.inf, gaps)
-    finite = gaps[np.isfinite(gaps)]
-    known = np.abs(one[np.isfinite(one)])
-    at = np.unravel_index(int(gaps.argmax()), gaps.shape)
-    return FieldDifference(
-        field,
-        float(gaps.max()),
-        float(finite.mean()) if finite.size else float("inf"),
-        tolerance * max(1.0, float(known.max(initial=0.0))),
-        {axis: int(index) for axis, index in zip(axes, at, strict=True)},
-        gaps.reshape(len(gaps), -1).max(axis=1),
-    )
-
-
-def _unmatched(other: Array, axes: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Cells of slots without a counterpart: NaN at all times, which `rename` put there."""
-    return np.broadcast_to(np.isnan(other).all(axis=0, keepdims=True), other.shape)
-
-
-def _pair(
-    a: Source, b: Source, name_a: str, name_b: str, field: str, alignment: Alignment
-) -> tuple[Array, Array, float] | None:
-    """Both values of a field, cut to common lengths, b renamed; with the tolerance. None where shapes do not fit."""
-    full_a, full_b = f"{name_a}/{field}", f"{name_b}/{field}"
-    if full_a not in a.fields or full_b not in b.fields:
-        return None
-    axes = CATALOGUE[field].axes
-    raw = np.asarray(a.read(full_a)), np.asarray(b.read(full_b))
-    if any(values.ndim != len(axes) for values in raw):
-        return None
-    one, other = (values.astype(np.float64) for values in raw)
-    slots = ("slot", "slot_to", "slot_from")
-    for axis, name in enumerate(axes):
-        if name not in slots and name != "read_head":
-            common = min(one.shape[axis], other.shape[axis])
-            one, other = (np.take(values, np.arange(common), axis=axis) for values in (one, other))
-    if "read_head" in axes:
-        one = np.take(one, np.arange(len(alignment.read_heads)), axis=axes.index("read_head"))
-    if alignment.slots.size or not set(axes) & set(slots):
-        other = rename(other, axes, alignment)
-    if one.shape != other.shape:
-        return None
-    return one, other, max(tolerance_of(values) for values in raw)
 
 
 def _common_fields(a: Source, b: Source, name_a: str, name_b: str) -> list[str]:
@@ -372,10 +259,6 @@ def _record(given: Source | Trace) -> Source:
 def _title(given: Source | Trace, record: Source) -> str:
     step = f"step {getattr(record, 'step', 'unknown')}"
     return f"{given.name}, {step}" if isinstance(given, Trace) else step
-
-
-def _rank(field: str) -> int:
-    return CAUSAL_ORDER.index(field) if field in CAUSAL_ORDER else len(CAUSAL_ORDER)
 
 
 def _list(names: Iterable[str]) -> str:

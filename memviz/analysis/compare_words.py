@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -88,7 +89,10 @@ def behaviour_changes(a: Source, b: Source, memory_a: str, memory_b: str, alignm
         pair = _stored(a, b, memory_a, memory_b, statistic.field)
         if pair is None:
             continue
-        one, other = (statistic.measure(values) for values in pair)
+        with warnings.catch_warnings():
+            # numpy says that nothing finite is left to average; the NaN that it gives says so too.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            one, other = (statistic.measure(values) for values in pair)
         if statistic.per_head == "read head":
             one, other = one[: len(alignment.read_heads)], other[alignment.read_heads]
         for head, (x, y) in enumerate(zip(one.tolist(), other.tolist(), strict=False)):
@@ -102,7 +106,8 @@ def _mode_changes(a: Source, b: Source, memory_a: str, memory_b: str, alignment:
     pair = _stored(a, b, memory_a, memory_b, "read_modes")
     if pair is None:
         return
-    one, other = (_mean(values) for values in pair)
+    # What is not finite counts as no share of any mode.
+    one, other = (np.nan_to_num(values).mean(axis=(0, 1)) for values in pair)
     for head, (x, y) in enumerate(zip(one, other[alignment.read_heads], strict=False)):
         if np.abs(x - y).max() >= 0.15:
             if x.argmax() != y.argmax():

@@ -24,8 +24,8 @@ class EraseAdd:
     """M <- M ∘ ψ ∘ Π_j (1 - d_j e_j^T) + Σ_j w_j v_j^T, once per step.
 
     DNC and NTM have d = w and no ψ (Graves et al. 2016, Methods; Graves et al. 2014, equations 3 and 4). Csordas and
-    Schmidhuber 2019 (DNC with de-allocation) put ψ, the retention of the usage, before it. SAM (Rae et al. 2016,
-    section 3.1) erases whole slots by a weighting d of its own.
+    Schmidhuber 2019 (DNC with de-allocation) put ψ, the retention of the usage, before it. SAM (Rae et al. 2016)
+    erases whole slots by a weighting d of its own.
 
     Attributes:
         weights: [step, head, slot], w: where each head adds.
@@ -190,7 +190,7 @@ Update = EraseAdd | DeltaRule
 
 
 def sparse_access(write_weights: ArrayLike, write_vectors: ArrayLike, least_used: ArrayLike) -> EraseAdd:
-    """The update of a SAM or SDNC: M <- (1 - I 1^T) ∘ M + w a^T (Rae et al. 2016, equations 3 and 5).
+    """The update of a SAM or SDNC: M <- (1 - I 1^T) ∘ M + w a^T (Rae et al. 2016).
 
     Args:
         write_weights: [time, write_head, slot], dense.
@@ -202,7 +202,7 @@ def sparse_access(write_weights: ArrayLike, write_vectors: ArrayLike, least_used
 
 
 def episode(gates: ArrayLike, candidates: ArrayLike) -> EraseAdd:
-    """The episode of a DMN, h <- g c + (1 - g) h (Kumar et al. 2016, equation 10), as a memory of one slot.
+    """The episode of a DMN, h <- g c + (1 - g) h (Kumar et al. 2016), as a memory of one slot.
 
     The share of a fact in the episode is then its effective gate g_i Π_{j>i} (1 - g_j), not its raw gate.
 

@@ -76,6 +76,9 @@ def test_a_nan_is_a_difference_and_two_are_none():
     assert entry.largest == np.inf
     assert entry.place["time"] == 3
     assert memviz.compare(ArrayRecord(other), ArrayRecord(other)).same
+    other["memory"][:] = np.nan
+    (spoiled,) = memviz.compare(ArrayRecord(fields()), ArrayRecord(other)).memories
+    assert next(entry for entry in spoiled.fields if entry.field == "memory").largest == np.inf
 
 
 def test_what_does_not_match_is_an_error():
