@@ -68,6 +68,11 @@ def test_records_appear_while_the_model_trains_and_the_url_restores_the_view(dem
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     wait_for(page, "time", "value === '1'")
+    # While somebody scrubs the address follows a moment later; wait until it names what is on the screen.
+    page.wait_for_function(
+        "() => location.hash.includes(`step=${document.querySelector('#scope-root').dataset.step}&`)"
+        " && location.hash.includes('&t=1&')"
+    )
     chosen = {name: drawn(page, name) for name in ("step", "time", "slot", "head", "memory")}
     page.reload()
     wait_for(page, "step", f"value === '{chosen['step']}'")

@@ -19,7 +19,7 @@ def run(tmp_path_factory):
 
 
 def call(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return CliRunner(env={"COLUMNS": "200"}).invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))
