@@ -19,7 +19,7 @@ import numpy as np
 import memviz
 from memviz.analysis.diagnostics import SEVERITIES, Diagnostic, MemoryView, diagnostics, examine
 from memviz.analysis.film_numbers import STATISTICS
-from memviz.demos.gallery import names, write_healthy, write_healthy_other, write_run
+from memviz.demos.gallery import has_strength, names, write_healthy, write_healthy_other, write_run
 from memviz.demos.gallery.others import OTHERS
 from memviz.fields import MODEL
 from memviz.testing.simulate import Sizes
@@ -30,6 +30,9 @@ BEGIN, END = "<!-- calibration -->", "<!-- end of calibration -->"
 SEEDS = range(5)
 TRAINED = [("copy", None, seed) for seed in range(5)] + [("copy", "dnc", seed) for seed in range(3)]
 """Demos trained for comparison: name, package, seed."""
+
+STRENGTHS = (0.125, 0.25, 0.5, 0.75)
+"""Strengths below 1 at which faults are planted."""
 
 SIZES = (Sizes(batch=3), Sizes(times=41, slots=32, words=24, read_heads=3, batch=3), Sizes(times=31, slots=8, batch=3))
 """Shapes of the healthy synthetic runs."""
@@ -53,6 +56,7 @@ class Row:
     faulty: np.ndarray
     healthy: np.ndarray
     trained: np.ndarray
+    seen_from: str
 
     @property
     def area(self) -> float:
@@ -90,6 +94,22 @@ def trained_runs(folder: Path) -> list[Path]:
     return runs
 
 
+def seen_from(check: Diagnostic, fault: str, folder: Path) -> str:
+    """The smallest strength from which on a fault reaches the mildest threshold with every seed; a dash without one."""
+    if not has_strength(fault):
+        return "-"
+    threshold, smallest = min(check.levels.values()), "1"
+    for strength in sorted(STRENGTHS, reverse=True):
+        runs = [
+            write_run(fault, folder / f"{check.name}-{fault}-{strength}-{seed}", seed=seed, strength=strength)
+            for seed in SEEDS
+        ]
+        if not all(values(check, run.path)[run.item] >= threshold for run in runs):
+            break
+        smallest = f"{strength:g}"
+    return smallest
+
+
 def measure(folder: Path, trained: list[Path]) -> Iterator[Row]:
     checks = diagnostics()
     faults = {name: [write_run(name, folder / f"{name}-{seed}", seed=seed) for seed in SEEDS] for name in names()}
@@ -121,6 +141,7 @@ def measure(folder: Path, trained: list[Path]) -> Iterator[Row]:
             np.array([values(check, run.path)[run.item] for run in runs]),
             np.concatenate(sound),
             np.concatenate([np.zeros(0)] if other else [values(check, path) for path in trained]),
+            seen_from(check, fault, folder),
         )
 
 
@@ -129,8 +150,8 @@ def table(rows: list[Row], alarms: dict[str, int], runs: int) -> str:
     checks = diagnostics()
     lines = [
         "| diagnostic | fault | named first | fault: lowest | healthy: highest | trained: highest | threshold "
-        "| found | false alarms | ROC area |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| found | seen from | false alarms | ROC area |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         threshold = min(checks[row.name].levels.values())
@@ -138,8 +159,8 @@ def table(rows: list[Row], alarms: dict[str, int], runs: int) -> str:
         lines.append(
             f"| `{row.name}` | {row.fault} | {row.first} | {_short(row.faulty.min())} | {_short(row.healthy.max())} | "
             f"{_short(row.trained.max()) if row.trained.size else '-'} | {threshold:g} | "
-            f"{(row.faulty >= threshold).sum()}/{row.faulty.size} | {(sound >= threshold).sum()}/{sound.size} | "
-            f"{row.area:.3f} |"
+            f"{(row.faulty >= threshold).sum()}/{row.faulty.size} | {row.seen_from} | "
+            f"{(sound >= threshold).sum()}/{sound.size} | {row.area:.3f} |"
         )
     total = ", ".join(f"{alarms[severity]} of severity {severity}" for severity in SEVERITIES)
     lines += ["", f"Findings of `memviz doctor` in the {runs} trained demos: {total}."]
@@ -208,8 +229,10 @@ Healthy items are those of synthetic copies of three shapes and five seeds, or f
 fault was planted into, and of trained demos: copy with our DNC on five seeds and with the `dnc` package on three.
 *Named first*: in how many of the runs the worst finding is this one. *Found* and *false alarms* are at the mildest
 threshold. Values are those of the last record. A dash: a diagnostic without a fault of its own, measured on one
-that it is a consequence of. The faults are planted at full strength, so an area of 1 says that the threshold lies
-between health and a plain fault, not how small a fault is still seen. `collapsed_heads` and `stuck_gates` do not
+that it is a consequence of. All columns but *seen from* are at full strength, so an area of 1 says that the
+threshold lies between health and a plain fault. *Seen from*: the smallest strength (1/8, 1/4, 1/2, 3/4 or 1) at
+which the threshold is reached with every seed, when what the controller emits is that much of the fault and
+otherwise of health; a dash for a fault that is either there or not. `collapsed_heads` and `stuck_gates` do not
 separate anything: tasks that one head can do collapse heads in health too. They are notes for that reason.
 """
 

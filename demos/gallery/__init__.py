@@ -10,6 +10,6 @@ that should name it, and the field, time, slot and head that its evidence should
 
 from __future__ import annotations
 
-from memviz.demos.gallery.runs import GalleryRun, names, write_healthy, write_healthy_other, write_run
+from memviz.demos.gallery.runs import GalleryRun, has_strength, names, write_healthy, write_healthy_other, write_run
 
-__all__ = ["GalleryRun", "names", "write_healthy", "write_healthy_other", "write_run"]
+__all__ = ["GalleryRun", "has_strength", "names", "write_healthy", "write_healthy_other", "write_run"]

@@ -14,7 +14,7 @@ from memviz.analysis import diagnostics
 from memviz.demos.gallery.faults import FAULTS
 from memviz.demos.gallery.others import OTHERS, OtherFault
 from memviz.demos.gallery.scene import Array, Fault, healthy, scene_of
-from memviz.demos.gallery.unroll import unroll
+from memviz.demos.gallery.unroll import LAWFUL, unroll
 from memviz.errors import UnknownNameError
 from memviz.fields import MODEL, bare_name, lookup, memory_of
 from memviz.testing.simulate import COSINE_DELTA, Sizes, episodes
@@ -60,23 +60,37 @@ def names() -> tuple[str, ...]:
     return (*FAULTS, *OTHERS)
 
 
-def write_run(name: str, path: str | os.PathLike[str], *, seed: int = 0) -> GalleryRun:
+def write_run(name: str, path: str | os.PathLike[str], *, seed: int = 0, strength: float = 1.0) -> GalleryRun:
     """Write the run of one fault.
 
     Args:
         name: one of `names()`.
         path: where the trace goes; beside an existing one.
         seed: of the sequences and of what the fault leaves open. Equal seeds give equal runs.
+        strength: below 1 a fault of what the controller emits is mixed with what it would emit in health. A wrong
+            equation, and a fault of another memory than a DNC, is either there or not. Where the evidence should point
+            is only known at full strength.
 
     Raises:
         UnknownNameError: no such fault.
+        ValueError: a strength other than 1 for a fault that has none.
         TraceError: the trace cannot be written.
     """
+    if strength != 1.0 and not has_strength(name):
+        raise ValueError(f"{name} is either there or not, so its strength is 1, not {strength}")
     if name in OTHERS:
         return _write_other(OTHERS[name], path, seed)
     if name not in FAULTS:
         raise UnknownNameError("fault", name, names())
-    return _write_dnc(FAULTS[name], FAULTS[name].sizes, path, seed)
+    return _write_dnc(FAULTS[name], FAULTS[name].sizes, path, seed, strength)
+
+
+def has_strength(name: str) -> bool:
+    """Whether a fault is one of what the controller of a DNC emits, which can be mixed with health."""
+    if name not in FAULTS:
+        return False
+    sizes = FAULTS[name].sizes
+    return FAULTS[name].plant(scene_of(healthy(sizes, 0), ITEM, sizes, 0)).equations is LAWFUL
 
 
 def write_healthy(path: str | os.PathLike[str], *, seed: int = 0, sizes: Sizes | None = None) -> GalleryRun:
@@ -89,7 +103,9 @@ def write_healthy_other(name: str, path: str | os.PathLike[str], *, seed: int = 
     return _write_other(OTHERS[name], path, seed, planted_from=RECORDS)
 
 
-def _write_dnc(fault: Fault | None, sizes: Sizes, path: str | os.PathLike[str], seed: int) -> GalleryRun:
+def _write_dnc(
+    fault: Fault | None, sizes: Sizes, path: str | os.PathLike[str], seed: int, strength: float = 1.0
+) -> GalleryRun:
     where: dict[str, int | str] = {}
     lasting = fault is not None and diagnostics.get(fault.diagnostic).lasting
     stored = list(STORED_BY_DEFAULT)
@@ -101,8 +117,14 @@ def _write_dnc(fault: Fault | None, sizes: Sizes, path: str | os.PathLike[str], 
         if planted is not None:
             stored = list(dict.fromkeys([*STORED_BY_DEFAULT, *planted.stored]))
             if record >= PLANTED_FROM:
-                faulty = unroll(scene.interface, scene.initial, planted.equations)
-                where = planted.where(faulty) if not (where and lasting) else where
+                sound = scene_of(fields, ITEM, sizes, seed).interface
+                emitted = {
+                    name: values if strength == 1.0 else (1 - strength) * sound[name] + strength * values
+                    for name, values in scene.interface.items()
+                }
+                faulty = unroll(emitted, scene.initial, planted.equations)
+                if strength == 1.0 and not (where and lasting):
+                    where = planted.where(faulty)
                 _replace_item(fields, faulty)
         keep = {f"{MEMORY}/{name}": fields[name] for name in stored}
         records.append(keep | {f"{MODEL}/{name}": fields[name] for name in MODEL_FIELDS})

@@ -11,7 +11,7 @@ import pytest
 import memviz
 from memviz.analysis.diagnostics import diagnostics, examine
 from memviz.analysis.film import film
-from memviz.demos.gallery import names, write_healthy, write_healthy_other, write_run
+from memviz.demos.gallery import has_strength, names, write_healthy, write_healthy_other, write_run
 from memviz.demos.gallery.others import OTHERS
 from memviz.demos.gallery.runs import BATCH, EVERY, ITEM, PLANTED_FROM
 from memviz.errors import UnknownNameError
@@ -116,3 +116,17 @@ def test_a_trained_demo_has_no_finding_but_notes_and_a_film_of_its_learning(pack
     falls = [change for change in changes if change.statistic == "read_slots" and change.after < change.before]
     assert falls
     assert 0 < falls[0].step <= outcome.steps
+
+
+def test_a_fault_at_part_of_its_strength_lies_between_health_and_itself(tmp_path):
+    from memviz.analysis.diagnostics import MemoryView, get
+
+    def value(strength):
+        run = write_run("closed_write_gate", tmp_path / str(strength), strength=strength)
+        (measure,) = get("closed_write_gate").measure(MemoryView(memviz.open(run.path)[-1], "memory"))
+        return measure.values[run.item]
+
+    assert value(0.25) < value(0.5) < value(1.0)
+    assert not has_strength("dead_slots")
+    with pytest.raises(ValueError, match="either there or not"):
+        write_run("dead_slots", tmp_path / "none", strength=0.5)

@@ -36,7 +36,7 @@ DIFFUSE_READS = Diagnostic(
     formula="median over the times asked of min over heads of N_eff / N, with N_eff = exp H(w / Σw)",
     needs=("read_weights",),
     measure=diffuse_reads,
-    levels={"warning": 0.5},
+    levels={"warning": 0.4},
     source="Graves et al. 2016, Methods (read weighting); entropy as in attention studies, e.g. Zhai et al. 2023",
     suggestion="Look at read_strengths and read_modes: a strength near 1 cannot single out a slot, and a link mode is "
     "only as sharp as the links.",
@@ -75,7 +75,7 @@ DIFFUSE_WRITES = Diagnostic(
     formula="mean over time, weighted by Σw, of N_eff / N of the sharpest write head",
     needs=("write_weights",),
     measure=diffuse_writes,
-    levels={"warning": 0.5},
+    levels={"warning": 0.4},
     source="Graves et al. 2016, Methods (write weighting)",
     suggestion="Look at allocation_gate: in between 0 and 1 it mixes two addresses. For writes by content, look at "
     "write_strengths.",

@@ -60,7 +60,7 @@ AMBIGUOUS_LOOKUP = Diagnostic(
     formula="mean, weighted by the content mode at the times asked, of c_(2) / c_(1), the two largest content weights",
     needs=("read_content_weights",),
     measure=ambiguous,
-    levels={"warning": 0.7},
+    levels={"warning": 0.5},
     source="Csordas & Schmidhuber 2019 (key-value separation)",
     suggestion="Compare the two slots: if their contents are alike, see crowded_memory; if they differ only in words "
     "the key is not about, see value_leakage.",
@@ -127,7 +127,7 @@ VALUE_LEAKAGE = Diagnostic(
     "the words with 90 % of |k|²; 0 where N_eff < 2",
     needs=("memory", "read_keys", "read_strengths", "read_content_weights"),
     measure=leakage,
-    levels={"warning": 0.5},
+    levels={"warning": 0.3},
     source="Csordas & Schmidhuber 2019: the cosine compares unknown value words too; D(M ∘ m, k ∘ m)",
     suggestion="Train with key masking (Csordas & Schmidhuber), or give keys and values words of their own.",
     asks=True,

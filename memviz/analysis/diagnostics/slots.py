@@ -64,7 +64,7 @@ DEAD_SLOTS = Diagnostic(
     "(from 4)",
     needs=("write_weights",),
     measure=dead_slots,
-    levels={"warning": 0.5},
+    levels={"warning": 0.4},
     source="Graves et al. 2016, Methods: allocation gives every write a slot of its own while there are free ones",
     suggestion="Look at allocation_weights at the time shown: with an allocation that never reaches these slots, check "
     "the sort and the scatter back; with writes by content, whether keys differ at all.",
