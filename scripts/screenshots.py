@@ -7,6 +7,7 @@ Writes docs/images/*.png. Nothing in them is set by hand: the runs are those of 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,6 @@ from memviz.dashboards.server import start_server
 from memviz.testing.browser import launch_options
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-VIEWPORT = {"width": 1440, "height": 960}
 
 RUNS = {
     "copy-s0": ["copy", "--seed", "0"],
@@ -29,11 +29,14 @@ RUNS = {
 
 PICTURES = {
     "scope-light": ("light", "#/run/copy-s0?t=16&slot=11"),
-    "scope-dark": ("dark", "#/run/copy-s0?t=13&step=330"),
-    "scope-dnc-package": ("light", "#/run/theirs?t=16"),
+    "scope-dark": ("dark", "#/run/copy-s0?t=13&slot=6&step=330"),
+    "scope-dnc-package": ("light", "#/run/theirs?t=16&slot=15"),
     "runs": ("light", "#/runs"),
 }
 """Name of the picture, the colour scheme, and the place that it shows."""
+
+HEIGHTS = {"runs": 340}
+"""Pictures that are lower than a window, because there is nothing below."""
 
 
 def record(folder: Path) -> None:
@@ -54,14 +57,16 @@ def photograph(page: Page, url: str, path: Path) -> None:
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        runs = Path(scratch) / "runs"
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        # The pages name the folder as it was given.
+        runs = Path("runs")
         record(runs)
         server = start_server([runs], port=0)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(**launch_options())
             for name, (scheme, place) in PICTURES.items():
-                context = browser.new_context(viewport=VIEWPORT, color_scheme=scheme, reduced_motion="reduce")
+                viewport = {"width": 1440, "height": HEIGHTS.get(name, 960)}
+                context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
                 photograph(context.new_page(), f"{server.url.split('#')[0]}{place}", IMAGES / f"{name}.png")
                 context.close()
             browser.close()
