@@ -25,7 +25,7 @@ import torch
 import memviz
 from memviz.analysis.array_record import ArrayRecord
 from memviz.analysis.lineage import lineage
-from memviz.analysis.lineage_table import lineage_table
+from memviz.analysis.lineage.table import lineage_table
 from memviz.testing.synthetic import write_dnc_run
 
 SLOTS, WORDS, HEADS = 128, 20, 4

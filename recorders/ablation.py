@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from memviz.analysis.lineage_table import lineage_table
+from memviz.analysis.lineage.table import lineage_table
 from memviz.errors import FieldError, RecorderError
 from memviz.fields import MODEL
 from memviz.recorders.controls import Controls, controlled, find_controls

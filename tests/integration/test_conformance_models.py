@@ -10,8 +10,8 @@ import torch
 
 import memviz
 from memviz.analysis.array_record import ArrayRecord
-from memviz.analysis.conformance import conformance
 from memviz.analysis.laws import check_laws
+from memviz.analysis.laws.conformance import conformance
 from memviz.demos.models import DNC
 from memviz.demos.reference import dnc as reference
 

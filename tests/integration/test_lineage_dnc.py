@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import memviz
-from memviz.analysis.lineage_table import lineage_table
+from memviz.analysis.lineage.table import lineage_table
 from memviz.demos.models import DNC
 
 TIMES, BATCH = 15, 2

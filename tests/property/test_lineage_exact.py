@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memviz.analysis.array_record import ArrayRecord
-from memviz.analysis.history import destruction
 from memviz.analysis.lineage import lineage
-from memviz.analysis.lineage_table import lineage_table
+from memviz.analysis.lineage.history import destruction
+from memviz.analysis.lineage.table import lineage_table
 
 
 @st.composite

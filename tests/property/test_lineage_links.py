@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memviz.analysis.array_record import ArrayRecord
-from memviz.analysis.lineage_links import link_provenance
+from memviz.analysis.lineage.links import link_provenance
 from memviz.errors import FieldError
 
 

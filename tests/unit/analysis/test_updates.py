@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memviz.analysis.array_record import ArrayRecord
-from memviz.analysis.lineage_scan import contributions, delta_contributions
+from memviz.analysis.lineage.scan import contributions, delta_contributions
 from memviz.analysis.replay import derive
 from memviz.analysis.updates import DeltaRule, EraseAdd, episode, residual, sparse_access
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memviz.analysis.generators import LoadedMemory, Source, check_place, choose, view
-from memviz.analysis.lineage_scan import contributions, slot_view
-from memviz.analysis.lineage_split import Split, split_read
+from memviz.analysis.lineage.scan import contributions, slot_view
+from memviz.analysis.lineage.split import Split, split_read
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.compare_align import Alignment
+from memviz.analysis.compare.align import Alignment
 from memviz.analysis.generators import Source
 from memviz.fields import READ_MODES
 from memviz.trace.reader import Trace

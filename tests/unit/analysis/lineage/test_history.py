@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memviz.analysis.array_record import ArrayRecord
-from memviz.analysis.history import destruction, slot_history
+from memviz.analysis.lineage.history import destruction, slot_history
 from memviz.errors import PlaceError
 
 T, N, W = 4, 2, 2

@@ -8,7 +8,7 @@ import pytest
 import memviz
 from memviz.analysis.array_record import ArrayRecord
 from memviz.analysis.lineage import explain_slot
-from memviz.analysis.lineage_table import lineage_table
+from memviz.analysis.lineage.table import lineage_table
 from memviz.demos.reference import dnc as reference
 from memviz.errors import FieldError, PlaceError
 from memviz.testing.synthetic import write_dnc_run

@@ -19,9 +19,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.conformance_variants import VARIANTS
 from memviz.analysis.generators import Source, choose
-from memviz.analysis.laws import COMPOSED, check, check_laws, rule_gaps
+from memviz.analysis.laws.checking import COMPOSED, check, check_laws, rule_gaps
+from memviz.analysis.laws.variants import VARIANTS
 from memviz.analysis.rules import LAWS, Rule
 from memviz.fields import CATALOGUE, FINAL_PREFIX, READ_MODES
 from memviz.trace.schema import MemorySchema

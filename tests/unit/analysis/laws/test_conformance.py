@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from memviz.analysis.array_record import ArrayRecord
-from memviz.analysis.conformance import allocation_delta, conformance
-from memviz.analysis.conformance_variants import VARIANTS
 from memviz.analysis.dynamics import allocate, write_in_series
+from memviz.analysis.laws.conformance import allocation_delta, conformance
+from memviz.analysis.laws.variants import VARIANTS
 from memviz.testing.simulate import COSINE_DELTA, Sizes, simulate_dnc
 
 SIZES = Sizes(times=12, slots=6, words=5, batch=2)

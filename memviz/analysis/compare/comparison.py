@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.compare_align import Alignment, Method, align
-from memviz.analysis.compare_fields import FieldDifference, difference_of, pair_of, rank
-from memviz.analysis.compare_words import behaviour_changes, run_changes
+from memviz.analysis.compare.align import Alignment, Method, align
+from memviz.analysis.compare.fields import FieldDifference, difference_of, pair_of, rank
+from memviz.analysis.compare.words import behaviour_changes, run_changes
 from memviz.analysis.generators import Source
 from memviz.errors import FieldError, RecordError
 from memviz.fields import CATALOGUE, MODEL

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memviz.analysis.generators import LoadedMemory
-from memviz.analysis.lineage_scan import contributions, slot_view
+from memviz.analysis.lineage.scan import contributions, slot_view
 from memviz.errors import FieldError
 
 Array = NDArray[np.float64]

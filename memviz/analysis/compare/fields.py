@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.compare_align import Alignment, rename
+from memviz.analysis.compare.align import Alignment, rename
 from memviz.analysis.generators import Source
-from memviz.analysis.laws import tolerance_of
+from memviz.analysis.laws.checking import tolerance_of
 from memviz.fields import CATALOGUE
 
 Array = NDArray[np.float64]
