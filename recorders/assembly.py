@@ -27,9 +27,18 @@ class TappedMemory(NamedTuple):
     reached: tuple[str, ...]
     chosen: frozenset[str]
 
+    def unwanted(self) -> list[str]:
+        """The fields that are not recorded, not even their last value."""
+        return [
+            field
+            for field in self.reached
+            if field not in self.chosen
+            and (f"{fields.FINAL_PREFIX}{field}" not in self.chosen or f"{fields.FINAL_PREFIX}{field}" in self.reached)
+        ]
+
 
 class Assembler:
-    """Turns captures into drafts. `tapped` tells, by memory, what taps brought.
+    """Turns captures into drafts. `tapped` tells, by memory, what taps brought; `ignored` what of it nobody records.
 
     Args:
         batch: which batch items.
@@ -43,6 +52,7 @@ class Assembler:
         self._given = backend
         self._backends: dict[torch.device, Backend] = {}
         self.tapped: dict[str, TappedMemory] = {}
+        self.ignored: frozenset[tuple[str, str]] = frozenset()
 
     def assemble(self, capture: Capture, choice: FieldChoice, cloned: set[str], faults: Faults) -> Draft | None:
         """The draft of one forward; None when there is nothing to record.
@@ -129,6 +139,7 @@ class Assembler:
         if known is None or known.reached != reached:
             info = capture.memories.get(memory, MemoryInfo())
             known = self.tapped[memory] = TappedMemory(info, reached, choice.choose(memory, info, reached))
+            self.ignored = frozenset((name, field) for name, one in self.tapped.items() for field in one.unwanted())
         return known.chosen
 
     def _backend(self, device: torch.device) -> Backend:

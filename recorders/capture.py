@@ -76,7 +76,9 @@ class Capture:
         arguments: per site, arguments of calls from which values are still to be taken.
         nanoseconds: time spent collecting.
         tap_channels: the channels that taps opened, by memory and field.
-        tap_frame, tap_names: the frame that tapped last, and the channels of the names that it tapped.
+        tap_tables: by enclosing module, the channels of the names tapped in its frames.
+        tap_frame, tap_names: the frame that tapped last, and its table.
+        ignored: memory and field of taps that are known to be recorded by nobody.
     """
 
     __slots__ = (
@@ -85,6 +87,7 @@ class Capture:
         "arguments",
         "calls",
         "channels",
+        "ignored",
         "labels",
         "memories",
         "moment",
@@ -95,6 +98,7 @@ class Capture:
         "tap_frame",
         "tap_names",
         "tap_paths",
+        "tap_tables",
         "values",
         "versions",
     )
@@ -108,6 +112,7 @@ class Capture:
         memories: Mapping[str, MemoryInfo],
         labels: Mapping[str, Any],
         on_error: Callable[[Exception, str], None],
+        ignored: Collection[tuple[str, str]] = frozenset(),
     ) -> None:
         self.moment = moment
         self.memories = dict(memories)
@@ -123,6 +128,8 @@ class Capture:
         self.tap_paths: dict[int, tuple[str, nn.Module]] | None = None
         self.tap_frame: FrameType | None = None
         self.tap_names: dict[str, int] = {}
+        self.tap_tables: dict[str, dict[str, int]] = {}
+        self.ignored = ignored
         self._cloned = cloned
         self._copied = [channel.mutable for channel in channels]
         self.plain = [channel.plain for channel in channels]

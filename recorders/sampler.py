@@ -186,7 +186,14 @@ class Sampler:
         if not moment.training:
             labels.setdefault("mode", "eval")
         capture = Capture(
-            moment, self._channels, len(self._sites), self._cloned, self._memories, labels, self._faults.error
+            moment,
+            self._channels,
+            len(self._sites),
+            self._cloned,
+            self._memories,
+            labels,
+            self._faults.error,
+            self._assembler.ignored,
         )
         self._here.capture = capture
         open_captures().append((self._model, capture))

@@ -27,6 +27,9 @@ from memviz.recorders.probes import Keep, value_axes
 ROOT_MEMORY = "memory"
 """Name of the memory for taps in the attached model itself, whose module path is empty."""
 
+IGNORED = -1
+"""Stands for the channel of a field that earlier forwards brought and that is not recorded."""
+
 _lock = threading.Lock()
 _current_graph_task_id = torch._C._current_graph_task_id
 _active = 0
@@ -58,7 +61,8 @@ def tap(name: str, tensor: Tensor, axes: Sequence[str] | None = None) -> Tensor:
                 index = capture.tap_names.get(name) if frame is capture.tap_frame else None
                 if index is None:
                     index = _find_channel(model, capture, frame, name, axes)
-                capture.put(index, tensor)
+                if index != IGNORED:
+                    capture.put(index, tensor)
             except Exception as error:
                 capture.on_error(error, name)
             capture.nanoseconds += perf_counter_ns() - start
@@ -73,7 +77,17 @@ def captures_changed(difference: int) -> None:
 
 
 def _find_channel(model: nn.Module, capture: Capture, frame: FrameType, name: str, axes: Sequence[str] | None) -> int:
-    """The channel of a name that is tapped in a frame."""
+    """The channel of a name that is tapped in a frame, or IGNORED.
+
+    A forward taps many names in one frame, and the same ones at each time: the frame is asked for its module once, and
+    what each name stands for in that module is worked out once per forward.
+    """
+    if frame is not capture.tap_frame:
+        enclosing, _ = _enclosing(model, capture, frame)
+        capture.tap_frame, capture.tap_names = frame, capture.tap_tables.setdefault(enclosing, {})
+        known = capture.tap_names.get(name)
+        if known is not None:
+            return known
     memory, field = _split(name)
     owner: nn.Module | None = None
     if not memory:
@@ -81,11 +95,8 @@ def _find_channel(model: nn.Module, capture: Capture, frame: FrameType, name: st
     index = capture.tap_channels.get((memory, field))
     if index is None:
         index = capture.tap_channels[memory, field] = _open_channel(capture, memory, field, axes, owner)
-    if frame is not capture.tap_frame:
-        # A forward taps many names in one frame; the frame is asked for its module once.
-        capture.tap_frame, capture.tap_names = frame, {}
-    capture.tap_names[name] = index
-    return index
+    capture.tap_names[name] = IGNORED if (memory, field) in capture.ignored else index
+    return capture.tap_names[name]
 
 
 @functools.lru_cache(maxsize=1024)

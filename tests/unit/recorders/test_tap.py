@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -300,3 +301,41 @@ def test_a_last_value_written_into_later_is_not_stored_wrong(attach, trace_of):
     first, second = trace_of(recorder)
     assert "memory/final/memory" not in first.stored
     assert (second["memory/final/memory"] == 1).all()
+
+
+class Growing(nn.Module):
+    """Taps one field more from its third forward on, and keeps weak references to what it tapped of another."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.seen = 0, []
+
+    def forward(self, x):
+        self.calls += 1
+        for time in range(4):
+            usage = x + time
+            memviz.tap("usage", usage)
+            memviz.tap("write_weights", x[:, None] + time)
+            if self.calls > 2:
+                memviz.tap("extra", x, axes=("batch", "slot"))
+            self.seen.append(weakref.ref(usage))
+            del usage
+        self.kept = sum(reference() is not None for reference in self.seen[-4:])
+        return x
+
+
+def test_what_nobody_records_is_not_even_kept_once_that_is_known(attach, trace_of):
+    model = Growing()
+    recorder = attach(model, fields=["write_weights", "extra"], batch="all")
+    kept = []
+    for _ in range(3):
+        model(torch.zeros(2, 3))
+        kept.append(model.kept)
+    assert kept[0] == 4, "the first forward tells what there is"
+    assert kept[1] <= 1, "at most what the frame of the first tap holds by itself"
+    model(torch.zeros(2, 3))
+    records = list(trace_of(recorder))
+    assert [sorted(record.stored) for record in records[:2]] == [["memory/write_weights"]] * 2
+    assert sorted(records[3].stored) == ["memory/extra", "memory/write_weights"]
+    for record in records:
+        np.testing.assert_array_equal(record["write_weights"][:, 0, 0, 0], [0, 1, 2, 3])
