@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from memviz.analysis import sidecar
 from memviz.analysis.changes import splits
 from memviz.analysis.diagnostics.base import Array
+from memviz.analysis.each import Each, in_turn
 from memviz.analysis.film_numbers import Statistic, key_of, numbers, parse_key
 from memviz.fields import READ_MODES
 from memviz.trace.schema import Json
@@ -156,13 +157,20 @@ def _level(part: Array) -> Array:
     return np.asarray(part[real].mean(axis=0))
 
 
-def film(trace: Trace, *, keep: bool = True, progress: Callable[[int, int], None] = lambda done, total: None) -> Film:
+def film(
+    trace: Trace,
+    *,
+    keep: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    each: Each = in_turn,
+) -> Film:
     """The film of a run.
 
     Args:
         trace: what `memviz.open` gives.
         keep: keep what was computed beside the trace and use what was kept earlier.
         progress: called with the number of new records read and to read.
+        each: how the numbers of many records are taken; in turn by default.
 
     Returns:
         Numbers of every record there is at the moment.
@@ -171,11 +179,12 @@ def film(trace: Trace, *, keep: bool = True, progress: Callable[[int, int], None
     known = _load(trace) if keep else {}
     rows: list[Mapping[str, float]] = []
     new = [position for position, record in enumerate(ids.tolist()) if record not in known]
+    computed = each(trace, new, numbers)
     done = 0
-    for position, record in enumerate(ids.tolist()):
+    for record in ids.tolist():
         row = known.get(record)
         if row is None:
-            row = numbers(trace[position])
+            row = next(computed)
             done += 1
             progress(done, len(new))
         rows.append(row)

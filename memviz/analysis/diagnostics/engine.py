@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from memviz.analysis.diagnostics.base import Diagnostic, Measure, MemoryView, Source
 from memviz.analysis.diagnostics.finding import Finding, Place, Report, Spread, Unchecked, by_weight
 from memviz.analysis.diagnostics.registry import diagnostics
+from memviz.analysis.each import Each, in_turn
 from memviz.fields import MODEL
 
 if TYPE_CHECKING:
@@ -63,6 +65,98 @@ class _Track:
         return replace(last, since=last.step if self.since is None else self.since)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the checks say of one record on its own; small, whatever the size of the record.
+
+    Attributes:
+        seen: by check, memory and subject the finding, or None where there is none.
+        made: names of the checks that could be made.
+        unchecked: by check and memory why one could not.
+    """
+
+    seen: Mapping[Key, Finding | None]
+    made: frozenset[str]
+    unchecked: Mapping[tuple[str, str], Unchecked]
+
+
+def outcome_of(record: Source, run: str, checks: Sequence[Diagnostic]) -> Outcome:
+    """Make checks on a record.
+
+    Args:
+        record: the record.
+        run: name of the run, for links.
+        checks: what to check.
+    """
+    seen: dict[Key, Finding | None] = {}
+    made: set[str] = set()
+    unchecked: dict[tuple[str, str], Unchecked] = {}
+    for memory in record.memories:
+        view = MemoryView(record, memory)
+        for check in checks:
+            # What a model takes in and gives out is no memory; only checks of numbers as such look at it.
+            if (memory == MODEL and check.needs) or not check.concerns(view):
+                continue
+            reason = check.missing(view)
+            if reason is not None:
+                unchecked[check.name, memory] = Unchecked(check.name, memory, reason)
+                continue
+            try:
+                with np.errstate(all="ignore"):
+                    for measure in check.measure(view):
+                        seen[check.name, memory, measure.subject] = _judge(check, view, measure, run)
+                        made.add(check.name)
+            except Exception as error:  # a check may come from a plugin and fail in any way; the others go on
+                unchecked[check.name, memory] = Unchecked(
+                    check.name, memory, f"the check failed on step {record.step}: {error!r}", failed=True
+                )
+    return Outcome(seen, frozenset(made), unchecked)
+
+
+def _judge(check: Diagnostic, view: MemoryView, measure: Measure, run: str) -> Finding | None:
+    values = np.asarray(measure.values, np.float64)
+    if check.needs and len(view.spoiled) == len(values):
+        values = np.where(view.spoiled, np.nan, values)
+    real = values[~np.isnan(values)]
+    if not real.size:
+        return None
+    item = int(np.nanargmax(values))
+    level = check.level(float(values[item]))
+    if level is None:
+        return None
+    severity, threshold = level
+    sentence = measure.say(item)
+    if check.asks and not view.knows_asked and severity != "note":
+        severity, sentence = "note", f"{sentence} {_NO_TARGET}"
+    record = view.record
+    return Finding(
+        diagnostic=check.name,
+        severity=severity,
+        sentence=sentence,
+        value=float(values[item]),
+        threshold=threshold,
+        spread=Spread(
+            float(real.min()),
+            float(np.median(real)),
+            float(real.max()),
+            int(real.size),
+            int((real >= threshold).sum()),
+        ),
+        run=run,
+        record=record.id,
+        step=record.step,
+        since=record.step,
+        memory=view.memory,
+        item=item,
+        batch=record.batch[item] if item < len(record.batch) else item,
+        place=measure.places[item] if item < len(measure.places) else Place(),
+        source=check.source,
+        suggestion=check.suggestion,
+        subject=measure.subject,
+        order=check.order,
+    )
+
+
 class Examiner:
     """Checks records one after the other.
 
@@ -81,11 +175,15 @@ class Examiner:
 
     def feed(self, record: Source) -> None:
         """Take one record in, later ones last."""
+        self.take(outcome_of(record, self.run, self.checks))
+
+    def take(self, outcome: Outcome) -> None:
+        """Take in what was found of a record elsewhere, by `outcome_of` with the same run and checks."""
         self.examined += 1
-        for memory in record.memories:
-            view = MemoryView(record, memory)
-            for check in self.checks:
-                self._check(check, view)
+        self._made |= outcome.made
+        self._unchecked.update(outcome.unchecked)
+        for key, finding in outcome.seen.items():
+            self._tracks.setdefault(key, _Track()).add(finding)
 
     def report(self, records: int | None = None) -> Report:
         """What is known so far.
@@ -104,72 +202,6 @@ class Examiner:
             examined=self.examined,
         )
 
-    def _check(self, check: Diagnostic, view: MemoryView) -> None:
-        # What a model takes in and gives out is no memory; only checks of numbers as such look at it.
-        if (view.memory == MODEL and check.needs) or not check.concerns(view):
-            return
-        reason = check.missing(view)
-        if reason is not None:
-            self._unchecked[check.name, view.memory] = Unchecked(check.name, view.memory, reason)
-            return
-        measures: list[tuple[Measure, Finding | None]] = []
-        try:
-            with np.errstate(all="ignore"):
-                for measure in check.measure(view):
-                    measures.append((measure, self._judge(check, view, measure)))  # noqa: PERF401  (keep what came before an error)
-        except Exception as error:  # a check may come from a plugin and fail in any way; the others go on
-            self._unchecked[check.name, view.memory] = Unchecked(
-                check.name, view.memory, f"the check failed on step {view.record.step}: {error!r}", failed=True
-            )
-        if measures:
-            self._made.add(check.name)
-        seen = {measure.subject: finding for measure, finding in measures}
-        for subject, finding in seen.items():
-            self._tracks.setdefault((check.name, view.memory, subject), _Track()).add(finding)
-
-    def _judge(self, check: Diagnostic, view: MemoryView, measure: Measure) -> Finding | None:
-        values = np.asarray(measure.values, np.float64)
-        if check.needs and len(view.spoiled) == len(values):
-            values = np.where(view.spoiled, np.nan, values)
-        real = values[~np.isnan(values)]
-        if not real.size:
-            return None
-        item = int(np.nanargmax(values))
-        level = check.level(float(values[item]))
-        if level is None:
-            return None
-        severity, threshold = level
-        sentence = measure.say(item)
-        if check.asks and not view.knows_asked and severity != "note":
-            severity, sentence = "note", f"{sentence} {_NO_TARGET}"
-        record = view.record
-        return Finding(
-            diagnostic=check.name,
-            severity=severity,
-            sentence=sentence,
-            value=float(values[item]),
-            threshold=threshold,
-            spread=Spread(
-                float(real.min()),
-                float(np.median(real)),
-                float(real.max()),
-                int(real.size),
-                int((real >= threshold).sum()),
-            ),
-            run=self.run,
-            record=record.id,
-            step=record.step,
-            since=record.step,
-            memory=view.memory,
-            item=item,
-            batch=record.batch[item] if item < len(record.batch) else item,
-            place=measure.places[item] if item < len(measure.places) else Place(),
-            source=check.source,
-            suggestion=check.suggestion,
-            subject=measure.subject,
-            order=check.order,
-        )
-
 
 def examine(
     trace: Trace,
@@ -177,6 +209,7 @@ def examine(
     sample: int | None = SAMPLE,
     checks: Sequence[Diagnostic] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    each: Each = in_turn,
 ) -> Report:
     """Check a trace.
 
@@ -186,6 +219,8 @@ def examine(
             is found, the records before it are searched for the first one that has it.
         checks: what to check; every installed diagnostic by default.
         progress: called with the number of records looked at and to look at.
+        each: how many records are checked; in turn by default. What follows from several records is made of their
+            outcomes here, in their order, so it does not depend on who checked them.
 
     Returns:
         The report.
@@ -193,12 +228,13 @@ def examine(
     count = len(trace)
     chosen = _chosen(count, sample)
     examiner = Examiner(trace.name, checks)
-    for done, position in enumerate(chosen):
-        examiner.feed(trace[position])
+    look = partial(outcome_of, run=trace.name, checks=examiner.checks)
+    for done, outcome in enumerate(each(trace, chosen, look)):
+        examiner.take(outcome)
         progress(done + 1, len(chosen))
     report = examiner.report(count)
     if len(chosen) < count:
-        report = replace(report, findings=_first_ones(trace, report.findings, chosen, examiner.checks))
+        report = replace(report, findings=_first_ones(trace, report.findings, chosen, examiner.checks, each))
     return report
 
 
@@ -230,7 +266,7 @@ def _chosen(count: int, sample: int | None) -> list[int]:
 
 
 def _first_ones(
-    trace: Trace, findings: Iterable[Finding], chosen: Sequence[int], checks: Sequence[Diagnostic]
+    trace: Trace, findings: Iterable[Finding], chosen: Sequence[int], checks: Sequence[Diagnostic], each: Each
 ) -> list[Finding]:
     """Replace each lasting finding by the first one between the records looked at, by looking at those between."""
     by_name = {check.name: check for check in checks}
@@ -241,20 +277,9 @@ def _first_ones(
         at = int(np.searchsorted(ids, finding.record))
         before = max((position for position in chosen if position < at), default=at)
         if check.lasting:
-            finding = next(
-                (
-                    hit
-                    for position in range(before + 1, at)
-                    for hit in _on_its_own(trace, position, check)
-                    if (hit.memory, hit.subject) == (finding.memory, finding.subject)
-                ),
-                finding,
-            )
+            key = (finding.diagnostic, finding.memory, finding.subject)
+            look = partial(outcome_of, run=trace.name, checks=[check])
+            hits = (outcome.seen.get(key) for outcome in each(trace, range(before + 1, at), look))
+            finding = next((hit for hit in hits if hit is not None), finding)
         exact.append(finding)
     return sorted(exact, key=by_weight)
-
-
-def _on_its_own(trace: Trace, position: int, check: Diagnostic) -> Sequence[Finding]:
-    examiner = Examiner(trace.name, [check])
-    examiner.feed(trace[position])
-    return examiner.report().findings
