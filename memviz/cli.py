@@ -196,7 +196,7 @@ def inspect(path: Path, as_json: bool, every_record: bool) -> None:
 
 
 @main.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: one object per run, or per event with --follow.")
 @click.option(
     "--fail-on",
@@ -206,35 +206,46 @@ def inspect(path: Path, as_json: bool, every_record: bool) -> None:
 @click.option("--all", "every_record", is_flag=True, help="Look at every record, not at a sample of 200.")
 @click.option("--film", "changes", is_flag=True, help="Also say what changed over training, and at which steps.")
 @click.option("--follow", is_flag=True, help="Check records as they are recorded, until the run ends.")
+@click.option("--dask", metavar="ADDRESS", help="Spread the work over a Dask cluster; local:N for N processes here.")
 @_say_errors
 def doctor(
-    path: Path, as_json: bool, fail_on: Severity | None, every_record: bool, changes: bool, follow: bool
+    paths: tuple[Path, ...],
+    as_json: bool,
+    fail_on: Severity | None,
+    every_record: bool,
+    changes: bool,
+    follow: bool,
+    dask: str | None,
 ) -> None:
-    r"""Say what is wrong with the memory in the run at PATH, or in all runs below it, with evidence.
+    r"""Say what is wrong with the memory in the runs at PATHS, or in all runs below them, with evidence.
 
     \b
     Example: memviz doctor runs/copy
              memviz doctor runs/copy --fail-on warning
              memviz doctor runs/copy --follow
+             memviz doctor runs/ more/ --all --dask local:4
     """
     from memviz.analysis import doctor as room
     from memviz.analysis.diagnostics import SEVERITIES
     from memviz.analysis.diagnostics.watch import watch
 
+    if follow and dask:
+        raise click.UsageError("--follow takes records as they come, one at a time; --dask is for runs that are there")
     bad = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on else ()
     standing: set[tuple[str, ...]] = set()
-    for trace in room.traces(path):
-        if follow:
+    found = (trace for path in paths for trace in room.traces(path))
+    if follow:
+        for trace in found:
             for event in watch(trace):
                 key = (trace.name, *(str(event.data[name]) for name in ("diagnostic", "memory", "subject")))
                 standing.discard(key)
                 if event.kind == "finding" and event.data["severity"] in bad:
                     standing.add(key)
                 click.echo(json.dumps(event.to_json(), allow_nan=False) if as_json else room.event_line(event))
-            continue
-        report = room.report(trace, every_record=every_record, changes=changes)
-        standing |= {(trace.name, finding.diagnostic) for finding in report.findings if finding.severity in bad}
-        click.echo(json.dumps(report.to_json(), allow_nan=False) if as_json else "\n".join(room.lines(report)))
+    else:
+        for report in room.reports(found, every_record=every_record, changes=changes, dask=dask):
+            standing |= {(report.run, finding.diagnostic) for finding in report.findings if finding.severity in bad}
+            click.echo(json.dumps(report.to_json(), allow_nan=False) if as_json else "\n".join(room.lines(report)))
     if standing:
         sys.exit(3)
 

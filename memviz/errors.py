@@ -16,6 +16,7 @@
     │   ├── NoAdapterError                nothing in the model is known to memviz and nothing taps
     │   └── MissingFieldError             a promised field never arrived
     ├── UnknownNameError (LookupError)    an unknown demo, adapter, page, with the nearest known name
+    ├── ClusterError (RuntimeError)       a Dask cluster cannot be reached, or failed
     └── ServerError (RuntimeError)        the dashboard server cannot start
 
 Each message says what was expected, what came, and what to do.
@@ -99,6 +100,10 @@ class UnknownNameError(MemvizError, LookupError):
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"there is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+class ClusterError(MemvizError, RuntimeError):
+    """A Dask cluster cannot be reached, cannot do what is asked, or was lost."""
 
 
 class ServerError(MemvizError, RuntimeError):

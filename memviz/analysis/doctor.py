@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from memviz.analysis import sidecar
 from memviz.analysis.diagnostics import Finding, Report, examine
 from memviz.analysis.diagnostics.engine import SAMPLE
+from memviz.analysis.each import Each, in_turn
 from memviz.analysis.film import film
 from memviz.trace import layout
 from memviz.trace.reader import Trace, open_trace
@@ -40,17 +42,42 @@ def traces(path: Path) -> Iterator[Trace]:
         yield from traces(run)
 
 
-def report(trace: Trace, *, every_record: bool = False, changes: bool = False) -> Report:
+def reports(
+    found: Iterable[Trace], *, every_record: bool = False, changes: bool = False, dask: str | None = None
+) -> Iterator[Report]:
+    """Examine traces one after the other, or by a Dask cluster, with the same reports in the same order.
+
+    Args:
+        found: the traces.
+        every_record: look at all records instead of a sample.
+        changes: add the changes over training as the attribute `changes`.
+        dask: address of a scheduler, or "local", or "local:N" (memviz.analysis.cluster.connect).
+
+    Raises:
+        MemvizError: the cluster cannot be used, or a trace cannot be read.
+    """
+    examined = partial(report, every_record=every_record, changes=changes)
+    if dask is None:
+        yield from map(examined, found)
+        return
+    from memviz.analysis.cluster import connect
+
+    with connect(dask) as cluster:
+        yield from cluster.side_by_side(partial(examined, each=cluster.each), found)
+
+
+def report(trace: Trace, *, every_record: bool = False, changes: bool = False, each: Each = in_turn) -> Report:
     """Examine a trace and keep the report beside it.
 
     Args:
         trace: the trace.
         every_record: look at all records instead of a sample.
         changes: add the changes over training as the attribute `changes`.
+        each: how many records are read; in turn by default.
     """
-    made = examine(trace, sample=None if every_record else SAMPLE)
+    made = examine(trace, sample=None if every_record else SAMPLE, each=each)
     if changes:
-        found: list[Json] = [change.to_json() for change in film(trace).changes()]
+        found: list[Json] = [change.to_json() for change in film(trace, each=each).changes()]
         made = Report(
             made.run, made.findings, made.unchecked, made.checks, made.records, made.examined, {"changes": found}
         )

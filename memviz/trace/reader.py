@@ -304,18 +304,20 @@ class Trace:
         """
         return read_series(self, self.snapshot, self._handles, full_name, index)
 
-    def to_xarray(self, fields: list[str] | None = None) -> xarray.DataTree:
+    def to_xarray(self, fields: list[str] | None = None, chunks: int | None = None) -> xarray.DataTree:
         """The trace as an xarray DataTree, one node per memory, values read when they are used.
 
         Args:
             fields: full names to include; all stored fields by default. Derived fields can be asked for here.
+            chunks: make the fields Dask arrays with this many records per chunk, to compute with them piece by piece,
+                by all cores or by a cluster whose workers see the trace at its path.
 
         Raises:
-            MemvizError: xarray is not installed.
+            MemvizError: xarray, or Dask where chunks are asked for, is not installed; or a chunk has no record.
         """
         from memviz.trace.xarray_bridge import to_xarray
 
-        return to_xarray(self, fields)
+        return to_xarray(self, fields, chunks)
 
     def place(self, record: int) -> Place:
         """Where a record lies now, after another look at the disk.

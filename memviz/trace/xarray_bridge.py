@@ -4,6 +4,9 @@ Nodes: `/<memory>` with its fields, `/<memory>/initial`, `/<memory>/final` and `
 such a prefix. Every node has the coordinates `record` (id), `step`, `forward`, `wall`, and `length` where there is
 time. Records that are shorter than the longest, or lack a field, are filled with NaN; whole numbers and truth values
 become float64 where that is needed.
+
+With `chunks` the fields are Dask arrays, one chunk per span of records. Their tasks carry the path of the trace, not
+its values, so a cluster computes with them wherever its workers see that path.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ import numpy as np
 
 from memviz.errors import MemvizError
 from memviz.fields import FINAL_PREFIX, INITIAL_PREFIX, bare_name, lookup, memory_of
-from memviz.trace import dtypes
 from memviz.trace.contents import Snapshot
 from memviz.trace.schema import FieldSchema
 from memviz.trace.segments import Segment
@@ -42,11 +44,11 @@ class _Extent:
         self.records += records
 
 
-def to_xarray(trace: Trace, fields: Sequence[str] | None = None) -> xarray.DataTree:
+def to_xarray(trace: Trace, fields: Sequence[str] | None = None, chunks: int | None = None) -> xarray.DataTree:
     """What Trace.to_xarray promises.
 
     Raises:
-        MemvizError: xarray is not installed.
+        MemvizError: xarray, or Dask where chunks are asked for, is not installed; or a chunk has no record.
         FieldError: a field asked for is in no record.
     """
     try:
@@ -55,14 +57,21 @@ def to_xarray(trace: Trace, fields: Sequence[str] | None = None) -> xarray.DataT
         raise MemvizError(
             "trace.to_xarray() needs xarray, which is not installed; get it with: pip install 'memviz[xarray]'"
         ) from None
+    _check_chunks(chunks)
+    from xarray.core.indexing import LazilyIndexedArray
+
+    from memviz.trace.xarray_field import FieldArray
+
     snapshot = trace.snapshot
     extents, lengths = _extents(trace, snapshot, fields)
     dimensions = _dimensions(extents)
     nodes: dict[str, dict[str, Any]] = {}
     for full, extent in extents.items():
         node, _, name = full.rpartition("/")
-        array = _lazy(trace, snapshot, full, extent)
-        nodes.setdefault(node, {})[name] = (dimensions[full], array, _attributes(extent.schema))
+        filled = not extent.even or extent.records < len(snapshot.ids)
+        array = FieldArray(trace, snapshot, full, extent.schema, extent.shape, filled)
+        variable = xarray.Variable(dimensions[full], LazilyIndexedArray(array), _attributes(extent.schema))
+        nodes.setdefault(node, {})[name] = variable if chunks is None else variable.chunk({"record": chunks})
     coordinates = {
         "record": ("record", snapshot.ids, {"long_name": "record id"}),
         "step": ("record", snapshot.steps, {"long_name": "training step"}),
@@ -77,6 +86,19 @@ def to_xarray(trace: Trace, fields: Sequence[str] | None = None) -> xarray.DataT
         length = {"length": ("record", lengths[memory], {"long_name": "real length of the time axis"})}
         tree[f"/{node}"] = xarray.Dataset(variables, coords={**coordinates, **length})
     return xarray.DataTree.from_dict(tree, name=trace.name)
+
+
+def _check_chunks(chunks: int | None) -> None:
+    if chunks is None:
+        return
+    if chunks < 1:
+        raise MemvizError(f"chunks is the number of records in a chunk, from 1 on, got {chunks}")
+    try:
+        import dask.array  # noqa: F401
+    except ImportError:
+        raise MemvizError(
+            "trace.to_xarray(chunks=...) needs Dask, which is not installed; get it with: pip install 'memviz[dask]'"
+        ) from None
 
 
 def _extents(
@@ -139,45 +161,3 @@ def _attributes(schema: FieldSchema) -> dict[str, Any]:
     if known is not None:
         attributes |= {"long_name": known.title, "symbol": known.symbol}
     return {key: value for key, value in attributes.items() if value is not None}
-
-
-def _lazy(trace: Trace, snapshot: Snapshot, full: str, extent: _Extent) -> Any:
-    """An array that xarray indexes before anything is read."""
-    from xarray.backends import BackendArray
-    from xarray.core import indexing
-
-    stored = dtypes.numpy_dtype(extent.schema.dtype)
-    filled = not extent.even or extent.records < len(snapshot.ids)
-    if extent.schema.dtype == dtypes.BFLOAT16:
-        stored = np.dtype(np.float32)  # holds every bfloat16 exactly, and xarray can compute with it
-
-    class FieldArray(BackendArray):  # type: ignore[misc]
-        shape = (len(snapshot.ids), *extent.shape)
-        dtype = np.dtype(np.float64) if filled and stored.kind in "biu" else stored
-
-        def __getitem__(self, key: Any) -> Any:
-            return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
-
-        def _read(self, key: tuple[Any, ...]) -> np.ndarray:
-            positions = np.arange(self.shape[0])[key[0]]
-            rows = [self._record(int(position), key[1:]) for position in np.atleast_1d(positions)]
-            if not rows:
-                return np.empty((0, *_outer(np.empty(extent.shape, self.dtype), key[1:]).shape), self.dtype)
-            return np.stack(rows) if np.ndim(positions) else rows[0]
-
-        def _record(self, position: int, key: tuple[Any, ...]) -> np.ndarray:
-            record = trace.record_at(snapshot, position)
-            padded = np.full(extent.shape, np.nan if self.dtype.kind == "f" else 0, self.dtype)
-            if full in record:
-                values = record.read(full)
-                padded[tuple(map(slice, values.shape))] = values
-            return _outer(padded, key)
-
-    return indexing.LazilyIndexedArray(FieldArray())
-
-
-def _outer(values: np.ndarray, key: tuple[Any, ...]) -> np.ndarray:
-    """Index each axis on its own, the last one first so that the others keep their places."""
-    for axis in reversed(range(len(key))):
-        values = values[(slice(None),) * axis + (key[axis],)]
-    return values
