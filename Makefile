@@ -39,11 +39,11 @@ $(VENV)/.pip:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.pip pyproject.toml setup.py constraints.txt
-	$(BIN)/pip install -q -e . -c constraints.txt
+	PYTHONWARNINGS=ignore $(BIN)/pip install -q -e . -c constraints.txt
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed build-constraints.txt tests/thirdparty.txt
-	PIP_BUILD_CONSTRAINT=build-constraints.txt $(BIN)/pip install -q -e '.[test]' -c constraints.txt
+	PYTHONWARNINGS=ignore PIP_BUILD_CONSTRAINT=build-constraints.txt $(BIN)/pip install -q -e '.[test]' -c constraints.txt
 	$(BIN)/pip install -q --no-deps -r tests/thirdparty.txt
 	bash scripts/install_chromium.sh
 	$(BIN)/python scripts/fetch_visdom_assets.py
