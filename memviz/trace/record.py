@@ -194,8 +194,8 @@ class Record:
             if memory_of(other) == memory and not bare_name(other).startswith((INITIAL_PREFIX, FINAL_PREFIX)):
                 known |= dict(zip(self._axes(other), self._stored_shape(other), strict=True))
         axes = [_SAME_LENGTH.get(axis, axis) for axis in self._derived()[full].axes]
-        if all(axis in known for axis in axes):
-            return tuple(known[axis] for axis in axes)
+        if all(axis in known for axis in axes) or not known["time"]:
+            return tuple(known.get(axis, 0) for axis in axes)
         from memviz.analysis.replay import derive
 
         values: np.ndarray = derive(self, memory, bare_name(full))
@@ -273,7 +273,10 @@ class Record:
         if self._derivable is None:
             found: dict[str, FieldSchema] = {}
             for memory in self.memories:
-                stored = frozenset(bare_name(name) for name in self._stored if memory_of(name) == memory)
+                own = [name for name in self._stored if memory_of(name) == memory]
+                if not all(self._as_catalogued(name) for name in own):
+                    continue  # the laws are written for the axes of the catalogue
+                stored = frozenset(map(bare_name, own))
                 for name in sorted(self._home.derivable_fields(memory, stored)):
                     field = lookup(name)
                     if field is not None:
@@ -282,6 +285,10 @@ class Record:
                         )
             self._derivable = found
         return self._derivable
+
+    def _as_catalogued(self, full: str) -> bool:
+        known = lookup(bare_name(full))
+        return known is None or self._axes(full) == known.axes
 
     def _timed(self, full: str) -> bool:
         return self._axes(full)[:1] == ("time",)

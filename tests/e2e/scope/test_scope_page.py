@@ -168,7 +168,7 @@ def test_keys(scope, url):
     press("Space")
     scope.drawn(time=2)
     press("Space")
-    assert scope.page.get_attribute("#scope-play", "aria-label").startswith("Play")
+    scope.page.locator("#scope-play[aria-label^=Play]").wait_for()
     press("?")
     assert "slot down, up" in scope.page.locator("dialog.help").inner_text()
     press("Escape")

@@ -192,3 +192,20 @@ def test_grad_fields_are_told_from_fields(tmp_path, make):
     assert record.stored == ("memory/grad/usage", "memory/usage")
     assert record["grad/usage"].sum() == 6
     assert record["usage"].sum() == 0
+
+
+def test_nothing_is_derived_from_fields_with_axes_of_their_own(tmp_path):
+    schema = MemorySchema("memory", "dnc", {"usage": FieldSchema("usage", ("batch", "slot"))})
+    with TraceWriter.create(tmp_path / "run", TraceHeader("", 0.0, "run", memories={"memory": schema})) as writer:
+        writer.append(RecordData(0, {"memory/usage": np.zeros((1, 4), np.float32)}, 0.0))
+    record = open_trace(tmp_path / "run")[0]
+    assert record.fields == ("memory/usage",)
+
+
+def test_what_is_derived_from_no_times_has_no_times(tmp_path):
+    schema = MemorySchema("memory", "dnc", {"usage": FieldSchema("usage", ("time", "batch", "slot"))})
+    with TraceWriter.create(tmp_path / "run", TraceHeader("", 0.0, "run", memories={"memory": schema})) as writer:
+        writer.append(RecordData(0, {"memory/usage": np.zeros((0, 1, 4), np.float32)}, 0.0))
+    record = open_trace(tmp_path / "run")[0]
+    assert record.shape("allocation_weights") == (0, 1, 1, 4)
+    assert record["allocation_weights"].shape == (0, 1, 1, 4)
