@@ -7,6 +7,7 @@ do nothing by themselves: for a sampled forward, sites.py turns them into hooks 
 
 from __future__ import annotations
 
+import abc
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def same(value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class Probe(abc.ABC):
     """What all probes have.
 
     Attributes:
@@ -78,6 +79,7 @@ class Probe:
         """
         return value_axes(self.field, tuple(self.axes.split()) or None)
 
+    @abc.abstractmethod
     def place(self, module: nn.Module) -> Place:
         """Where the probe sits in a model.
 
@@ -87,7 +89,6 @@ class Probe:
         Raises:
             RecorderError: the model has no such place.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,8 @@ def rooms_are_imported_once():
 @pytest.fixture(autouse=True, scope="session")
 def one_torch_thread():
     """Small models run faster, and the suite's processes do not fight, on one thread each."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     torch.set_num_threads(1)
 
 
