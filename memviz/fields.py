@@ -145,6 +145,37 @@ CATALOGUE: Mapping[str, Field] = MappingProxyType({field.name: field for field i
 GENERATORS = ("write_weights", "erase_vectors", "write_vectors", "read_weights", "free_gates")
 """What the state of a DNC follows from (Graves et al. 2016, Methods); an NTM needs only the first three."""
 
+CAUSAL_ORDER = (
+    "input",
+    "read_keys",
+    "write_keys",
+    "read_strengths",
+    "write_strengths",
+    "erase_vectors",
+    "write_vectors",
+    "free_gates",
+    "allocation_gate",
+    "write_gate",
+    "read_modes",
+    "interpolation_gate",
+    "shift_weights",
+    "sharpening",
+    "usage",
+    "allocation_weights",
+    "write_content_weights",
+    "write_weights",
+    "memory",
+    "link_matrix",
+    "precedence_weights",
+    "forward_weights",
+    "backward_weights",
+    "read_content_weights",
+    "read_weights",
+    "read_vectors",
+    "output",
+)
+"""What is computed from what within one time of a DNC or an NTM, as far as one order can say it."""
+
 
 def bare_name(full_name: str) -> str:
     """Strip the memory: `layer0/read_weights` gives `read_weights`, `layer0/grad/usage` gives `grad/usage`."""

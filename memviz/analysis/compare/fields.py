@@ -11,37 +11,11 @@ from numpy.typing import NDArray
 from memviz.analysis.compare.align import Alignment, rename
 from memviz.analysis.generators import Source
 from memviz.analysis.laws.checking import tolerance_of
-from memviz.fields import CATALOGUE
+from memviz.fields import CATALOGUE, CAUSAL_ORDER
 
 Array = NDArray[np.float64]
 
-CAUSAL_ORDER = (
-    "input",
-    "target",
-    "read_keys",
-    "read_strengths",
-    "write_keys",
-    "write_strengths",
-    "erase_vectors",
-    "write_vectors",
-    "free_gates",
-    "allocation_gate",
-    "write_gate",
-    "read_modes",
-    "usage",
-    "allocation_weights",
-    "write_content_weights",
-    "write_weights",
-    "memory",
-    "link_matrix",
-    "precedence_weights",
-    "forward_weights",
-    "backward_weights",
-    "read_content_weights",
-    "read_weights",
-    "read_vectors",
-    "output",
-)
+_ORDER = ("input", "target", *CAUSAL_ORDER[1:])
 """Fields of one time in the order in which a DNC computes them: the first that differs is where to look."""
 
 
@@ -135,4 +109,4 @@ def pair_of(
 
 def rank(field: str) -> int:
     """Position in the order of computing; fields outside it come last."""
-    return CAUSAL_ORDER.index(field) if field in CAUSAL_ORDER else len(CAUSAL_ORDER)
+    return _ORDER.index(field) if field in _ORDER else len(_ORDER)

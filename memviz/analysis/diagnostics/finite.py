@@ -9,38 +9,7 @@ from numpy.typing import NDArray
 
 from memviz.analysis.diagnostics.base import Diagnostic, Measure, MemoryView
 from memviz.analysis.diagnostics.finding import Place
-from memviz.fields import FINAL_PREFIX, GRADIENT_PREFIX, INITIAL_PREFIX, MODEL
-
-CAUSAL_ORDER = (
-    "input",
-    "read_keys",
-    "write_keys",
-    "read_strengths",
-    "write_strengths",
-    "erase_vectors",
-    "write_vectors",
-    "free_gates",
-    "allocation_gate",
-    "write_gate",
-    "read_modes",
-    "interpolation_gate",
-    "shift_weights",
-    "sharpening",
-    "usage",
-    "allocation_weights",
-    "write_content_weights",
-    "write_weights",
-    "memory",
-    "link_matrix",
-    "precedence_weights",
-    "forward_weights",
-    "backward_weights",
-    "read_content_weights",
-    "read_weights",
-    "read_vectors",
-    "output",
-)
-"""What is computed from what within one time of a DNC or an NTM, as far as one order can say it."""
+from memviz.fields import CAUSAL_ORDER, FINAL_PREFIX, GRADIENT_PREFIX, INITIAL_PREFIX, MODEL
 
 _RANK = {name: rank for rank, name in enumerate(CAUSAL_ORDER)}
 _CONTROLLER = CAUSAL_ORDER[1 : CAUSAL_ORDER.index("usage")]

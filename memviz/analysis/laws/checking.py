@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from memviz.analysis.generators import Source
 from memviz.analysis.replay import derive
 from memviz.analysis.rules import Frame, Rule, rules_of
-from memviz.fields import CATALOGUE, FINAL_PREFIX, INITIAL_PREFIX, MODEL, bare_name
+from memviz.fields import CATALOGUE, FINAL_PREFIX, INITIAL_PREFIX, MODEL, Field, bare_name
 
 Array = NDArray[np.float64]
 
@@ -112,9 +112,17 @@ def _value_laws(record: Source, memory: str) -> Iterator[Check]:
             continue
         values, slack = raw.astype(np.float64), tolerance_of(raw)
 
-        def make(kind: Kind, law: str, excess: Array, *without: str) -> Check:
-            axes = tuple(axis for axis in spec.axes if axis not in without)  # noqa: B023
-            return check(memory, name, kind, law, excess, axes, slack)  # noqa: B023
+        def make(
+            kind: Kind,
+            law: str,
+            excess: Array,
+            *without: str,
+            name: str = name,
+            spec: Field = spec,
+            slack: float = slack,
+        ) -> Check:
+            axes = tuple(axis for axis in spec.axes if axis not in without)
+            return check(memory, name, kind, law, excess, axes, slack)
 
         if spec.low is not None or spec.high is not None:
             low = -math.inf if spec.low is None else spec.low
