@@ -90,7 +90,7 @@ def test_a_curve_keeps_the_extremes_and_the_end_of_each_column(values, columns):
     for column, (first, stop) in enumerate(itertools.pairwise(bounds)):
         part = values[first:stop]
         nan = np.isnan(part).any()
-        np.testing.assert_equal(cut.low[column], math.nan if nan else min(part))
-        np.testing.assert_equal(cut.high[column], math.nan if nan else max(part))
-        np.testing.assert_equal(cut.last[column], part[-1])
+        np.testing.assert_array_equal(cut.low[column], math.nan if nan else min(part))
+        np.testing.assert_array_equal(cut.high[column], math.nan if nan else max(part))
+        np.testing.assert_array_equal(cut.last[column], part[-1])
         assert cut.steps[column] == steps[stop - 1]
