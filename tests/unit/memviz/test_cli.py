@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 
@@ -26,7 +27,8 @@ def call(*arguments):
 def test_help_shows_an_example(command):
     result = call(command, "--help")
     assert result.exit_code == 0
-    assert "Example: memviz" in result.output
+    assert re.search(r"^  Example: memviz", result.output, re.MULTILINE)
+    assert "\\b" not in result.output  # click's mark that keeps lines apart
 
 
 @pytest.mark.parametrize("command", ["doctor", "inspect", "replay", "repair", "serve"])

@@ -1,0 +1,30 @@
+"""The command line, one file per kind of command.
+
+Each command imports the rooms that it needs inside its function, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import click
+
+from memviz._version import __version__
+from memviz.cli.ask import diff, doctor, inspect
+from memviz.cli.demo import demo
+from memviz.cli.keep import repair
+from memviz.cli.show import replay, serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="memviz")
+def main() -> None:
+    """See what a neural network with memory writes, keeps and reads.
+
+    \b
+    memviz demo copy        train a DNC and watch its memory
+    memviz serve runs/      show what is recorded, live
+    memviz replay runs/copy play a finished trace
+    """
+
+
+for command in (demo, serve, replay, inspect, doctor, diff, repair):
+    main.add_command(command)
