@@ -15,6 +15,7 @@
     ├── RecorderError (RuntimeError)      a recorder cannot do what was asked
     │   ├── NoAdapterError                nothing in the model is known to memviz and nothing taps
     │   └── MissingFieldError             a promised field never arrived
+    ├── OptionError (ValueError)          an option of a model or a task that it cannot have
     ├── UnknownNameError (LookupError)    an unknown demo, adapter, page, with the nearest known name
     ├── ClusterError (RuntimeError)       a Dask cluster cannot be reached, or failed
     └── ServerError (RuntimeError)        the dashboard server cannot start
@@ -90,6 +91,10 @@ class NoAdapterError(RecorderError):
 
 class MissingFieldError(RecorderError):
     """A field that was promised or asked for never arrived."""
+
+
+class OptionError(MemvizError, ValueError):
+    """A model or a task was given an option that it cannot have."""
 
 
 class UnknownNameError(MemvizError, LookupError):
