@@ -11,6 +11,7 @@ from memviz._version import __version__
 from memviz.cli.ask import diff, doctor, inspect
 from memviz.cli.demo import demo
 from memviz.cli.keep import repair
+from memviz.cli.lineage import lineage
 from memviz.cli.show import replay, serve
 
 
@@ -26,5 +27,5 @@ def main() -> None:
     """
 
 
-for command in (demo, serve, replay, inspect, doctor, diff, repair):
+for command in (demo, serve, replay, inspect, lineage, doctor, diff, repair):
     main.add_command(command)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from memviz.cli.common import say_errors
+from memviz.cli.common import path_and_step, record_at, say_errors
 
 if TYPE_CHECKING:
     from memviz.analysis.diagnostics import Severity
@@ -120,11 +120,11 @@ def diff(a: str, b: str, memory: str | None, align: Any, as_json: bool, exit_cod
     """
     import memviz
 
-    (trace_a, step_a), (trace_b, step_b) = ((memviz.open(path), step) for path, step in map(_path_and_step, (a, b)))
+    (path_a, step_a), (path_b, step_b) = path_and_step(a), path_and_step(b)
     whole = step_a is None and step_b is None
     found = memviz.compare(
-        trace_a if whole else _record_at(trace_a, step_a),
-        trace_b if whole else _record_at(trace_b, step_b),
+        memviz.open(path_a) if whole else record_at(a),
+        memviz.open(path_b) if whole else record_at(b),
         memory=memory,
         align_by=align,
         titles=(a, b),
@@ -132,18 +132,3 @@ def diff(a: str, b: str, memory: str | None, align: Any, as_json: bool, exit_cod
     click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False) if as_json else found.text())
     if exit_code and not found.same:
         sys.exit(1)
-
-
-def _path_and_step(text: str) -> tuple[Path, int | None]:
-    """`runs/copy@100` as a path and a step; a directory may have an @ in its name."""
-    path, at, step = text.rpartition("@")
-    if not at or Path(text).exists():
-        return Path(text), None
-    try:
-        return Path(path), int(step)
-    except ValueError:
-        raise click.ClickException(f"expected the number of a step after the @ of {text!r}, got {step!r}") from None
-
-
-def _record_at(trace: Any, step: int | None) -> Any:
-    return trace[-1] if step is None else trace.at(step)

@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from memviz.errors import MemvizError
+
+if TYPE_CHECKING:
+    from memviz.trace.record import Record
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,3 +87,23 @@ def note(text: str) -> None:
 
 def _announce(url: str) -> None:
     click.echo(f"memviz is at {url}   (Ctrl-C ends it)", err=not sys.stdout.isatty())
+
+
+def path_and_step(text: str) -> tuple[Path, int | None]:
+    """`runs/copy@100` as a path and a step; a directory may have an @ in its name."""
+    path, at, step = text.rpartition("@")
+    if not at or Path(text).exists():
+        return Path(text), None
+    try:
+        return Path(path), int(step)
+    except ValueError:
+        raise click.ClickException(f"expected the number of a step after the @ of {text!r}, got {step!r}") from None
+
+
+def record_at(text: str) -> Record:
+    """The record that `PATH` or `PATH@STEP` names: the last one, or the last at or before a step."""
+    import memviz
+
+    path, step = path_and_step(text)
+    trace = memviz.open(path)
+    return trace[-1] if step is None else trace.at(step)

@@ -8,6 +8,7 @@ import socket
 import pytest
 from click.testing import CliRunner
 
+import memviz
 from memviz.cli import main
 from memviz.testing.synthetic import write_dnc_run
 
@@ -31,7 +32,7 @@ def test_help_shows_an_example(command):
     assert "\\b" not in result.output  # click's mark that keeps lines apart
 
 
-@pytest.mark.parametrize("command", ["doctor", "inspect", "replay", "repair", "serve"])
+@pytest.mark.parametrize("command", ["doctor", "inspect", "lineage", "replay", "repair", "serve"])
 def test_a_missing_path_is_one_clear_sentence(command, tmp_path):
     result = call(command, tmp_path / "nothing")
     assert result.exit_code == 1
@@ -130,3 +131,24 @@ def test_doctor_follows_a_run_to_its_end(tmp_path):
     assert "step 40  error    not_finite" in result.output
     events = [json.loads(line) for line in call("doctor", tmp_path / "nan", "--follow", "--json").output.splitlines()]
     assert {event["kind"] for event in events} <= {"finding", "finding-gone"}
+
+
+def test_lineage_answers_about_reads_writes_and_slots(run):
+    assert "from the write at t=2" in call("lineage", run, "--time", 13).output
+    assert len(call("lineage", f"{run}@0").output.splitlines()) >= 2 * 21
+    assert "of the read at t=14 by head 1" in call("lineage", run, "--write", 3).output
+    facts = json.loads(call("lineage", run, "--time", -1, "--head", 1, "--json").output)
+    assert (facts["time"], facts["head"]) == (20, 1)
+    assert sum(facts["shares"]) == pytest.approx(1)
+    slot = int(memviz.open(run)[-1]["write_weights"][3, 0, 0].argmax())
+    assert "t=3 written by write head 0" in call("lineage", run, "--slot", slot).output
+    assert json.loads(call("lineage", run, "--slot", slot, "--word", 0, "--json").output)["events"]
+    assert "% from the write at t=3" in call("lineage", run, "--slot", slot, "--time", 5).output
+
+
+def test_lineage_refuses_what_does_not_go_together(run):
+    for arguments in (["--write", 1, "--time", 2], ["--word", 1], ["--slot", 1, "--word", 1, "--time", 2]):
+        assert call("lineage", run, *arguments).exit_code == 2
+    result = call("lineage", run, "--time", 99)
+    assert (result.exit_code, result.output) == (1, "Error: there is no time 99: the record has times 0 to 20.\n")
+    assert "expected the number of a step" in call("lineage", f"{run}@last").output
