@@ -9,8 +9,7 @@ missing write also turns later lookups, allocations and links elsewhere.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +20,22 @@ from torch import Tensor, nn
 
 from memviz.analysis.lineage.table import lineage_table
 from memviz.errors import FieldError, RecorderError
-from memviz.fields import MODEL
 from memviz.recorders.controls import Controls, controlled, find_controls
 from memviz.recorders.interventions import Intervention, RemoveWrite
+from memviz.recorders.rerun import (
+    REPRODUCED,
+    distance,
+    evaluating,
+    recorded_tensor,
+    require_same,
+    run,
+    time_first,
+)
 
 if TYPE_CHECKING:
     from memviz.trace.reader import Record
 
 Array = NDArray[np.float64]
-
-_REPRODUCED = 1e-3
-"""How far the rerun may be from the recorded output, in units of the largest value."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """`loss(output, target)`, both as the model gives and the user has them."""
@@ -124,29 +128,23 @@ def ablate(
         FieldError: the record has no input, and none was given.
     """
     controls = _choose(find_controls(model), memory)
-    batch_first = bool(getattr(model, "batch_first", True))
-    like = next(model.parameters(), torch.empty(0))
     if inputs is None:
-        inputs = (_tensor(record, "input", like, batch_first),)
-    with _evaluating(model):
-        before = _run(model, inputs)
+        inputs = (recorded_tensor(record, "input", model),)
+    with evaluating(model), torch.no_grad():
+        before = run(model, inputs)
         with controlled(controls, intervention.needs, intervention.edit):
-            after = _run(model, inputs)
-    gap = _gap(_arranged(before, batch_first), record)
-    if strict and gap > _REPRODUCED:
-        raise RecorderError(
-            f"this model is not the one that was recorded: its output differs by {gap:.3g} of the largest. Load the "
-            f"checkpoint of step {record.step}; where the model draws random numbers (dropout, a random initial "
-            "state), set torch's seed as it was then; or pass strict=False to go on without the lineage beside it"
-        )
+            after = run(model, inputs)
+    gap = distance(time_first(before, model), record)
+    if strict:
+        require_same(gap, record)
     losses: tuple[float | None, float | None] = (None, None)
     if loss is not None:
-        wanted = _tensor(record, "target", like, batch_first) if target is None else target
+        wanted = recorded_tensor(record, "target", model) if target is None else target
         losses = float(loss(before, wanted)), float(loss(after, wanted))
     shares = None
-    if isinstance(intervention, RemoveWrite) and gap <= _REPRODUCED:
+    if isinstance(intervention, RemoveWrite) and gap <= REPRODUCED:
         shares = _shares(record, controls.memory, intervention)
-    return Ablation(intervention, _arranged(before, batch_first), _arranged(after, batch_first), *losses, shares)
+    return Ablation(intervention, time_first(before, model), time_first(after, model), *losses, shares)
 
 
 def _choose(found: dict[str, Controls], memory: str | None) -> Controls:
@@ -156,61 +154,6 @@ def _choose(found: dict[str, Controls], memory: str | None) -> Controls:
         return found[memory]
     known = ", ".join(map(repr, found)) or "none; its adapter has no control points (docs/analysis.md)"
     raise RecorderError(f"choose memory= one of those that can be controlled: {known}")
-
-
-def _tensor(record: Record, field: str, like: Tensor, batch_first: bool) -> Tensor:
-    name = f"{MODEL}/{field}"
-    if name not in record.fields:
-        raise FieldError(f"the record has no {name}; give it to ablate, as the model takes it")
-    values = torch.as_tensor(record.read(name).astype(np.float64), dtype=like.dtype, device=like.device)
-    return values.transpose(0, 1) if batch_first else values
-
-
-@contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients; every module gets its own mode back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def _run(model: nn.Module, inputs: tuple[Any, ...]) -> Tensor:
-    with torch.random.fork_rng():
-        output = model(*inputs)
-    while isinstance(output, tuple | list):
-        output = output[0]
-    if not isinstance(output, Tensor) or output.ndim != 3:
-        raise RecorderError("ablate needs a model that returns [batch, time, channel], or a tuple that begins with it")
-    return output
-
-
-def _arranged(output: Tensor, batch_first: bool) -> Array:
-    values = output.transpose(0, 1) if batch_first else output
-    return np.asarray(values.double().cpu().numpy())
-
-
-def _gap(output: Array, record: Record) -> float:
-    """How far the rerun is from the recorded output, in units of its largest value; 0 where none was recorded.
-
-    Raises:
-        RecorderError: the shapes differ.
-    """
-    if f"{MODEL}/output" not in record.fields:
-        return 0.0
-    recorded = record.read(f"{MODEL}/output").astype(np.float64)
-    if recorded.shape != output.shape:
-        raise RecorderError(
-            f"the model gives an output of shape {output.shape} [time, batch, channel], the record has {recorded.shape}"
-        )
-    same = np.isnan(output) & np.isnan(recorded)
-    gap = float(np.abs(np.where(same, 0.0, output - recorded)).max(initial=0.0))
-    gap /= max(1.0, float(np.abs(recorded[np.isfinite(recorded)]).max(initial=0.0)))
-    return gap if np.isfinite(gap) else float("inf")
 
 
 def _shares(record: Record, memory: str, intervention: RemoveWrite) -> Array | None:
