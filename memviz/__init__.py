@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from memviz.errors import MemvizError as MemvizError
     from memviz.recorders.ablation import ablate as ablate
     from memviz.recorders.attach import attach as attach
+    from memviz.recorders.connectivity import connectivity as connectivity
     from memviz.recorders.recorder import Recorder as Recorder
     from memviz.recorders.tap import tap as tap
     from memviz.trace.reader import Record as Record
@@ -37,6 +38,7 @@ _HOMES = {
     "Trace": ("memviz.trace.reader", "Trace"),
     "ablate": ("memviz.recorders.ablation", "ablate"),
     "attach": ("memviz.recorders.attach", "attach"),
+    "connectivity": ("memviz.recorders.connectivity", "connectivity"),
     "diagnose": ("memviz.analysis.diagnostics", "diagnose"),
     "compare": ("memviz.analysis.compare", "compare"),
     "lineage": ("memviz.analysis.lineage", "lineage"),
@@ -53,6 +55,7 @@ __all__ = [
     "ablate",
     "attach",
     "compare",
+    "connectivity",
     "diagnose",
     "lineage",
     "open",
