@@ -1,71 +1,112 @@
-"""Make the model of a demo: memviz's own or a third party's, answering with the probability of each bit."""
+"""Make the task and the model of a plan; whatever is wrong with its options is said in one line."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from memviz.demos.models import DNC
-from memviz.demos.registry import Demo
-from memviz.demos.tasks.task import Task
-from memviz.errors import MemvizError, UnknownNameError
+from memviz.demos.parts import MODELS, TASKS, part
+from memviz.demos.plan import Plan
+from memviz.demos.tasks.task import Maker, Task
+from memviz.errors import MemvizError, OptionError, UnknownNameError
 
 
-def make_model(demo: Demo, task: Task, package: str | None = None) -> nn.Module:
-    """The model of a demo.
-
-    Args:
-        demo: sizes.
-        task: width of input and output.
-        package: whose class; memviz's own by default.
-
-    Returns:
-        A module from [batch, time, input_channel] to a tuple whose first element is the probability of each bit,
-        [batch, time, output_channel].
+def make_task(plan: Plan) -> Task:
+    """The task of a plan.
 
     Raises:
-        UnknownNameError: memviz knows no such package.
+        UnknownNameError: there is no such task, or it has no such option.
+        OptionError: an option, or an entry of the plan, has a value that it cannot have.
+    """
+    plan.check()
+    task: Task = _called(part("task", plan.task, TASKS), f"option of the task {plan.task}", plan.task_options)
+    return task
+
+
+def make_model(plan: Plan, task: Task) -> nn.Module:
+    """The model of a plan, made for a task.
+
+    Returns:
+        A module that `task.answer` can run.
+
+    Raises:
+        UnknownNameError: memviz knows no such model or package, or the model has no such option.
+        OptionError: an option has a value that it cannot have.
         MemvizError: the package is not installed.
     """
-    maker = PACKAGES.get(package or "memviz")
-    if maker is None:
-        raise UnknownNameError("package with a model for this demo", str(package), PACKAGES)
-    model = maker(demo, task)
-    model.register_forward_hook(_Probabilities(task.output_size))
-    return model
+    return task.build(_maker(plan), plan.model_options)
 
 
-class _Probabilities:
-    """A forward hook that turns the first output into probabilities of the task's bits.
+def _maker(plan: Plan) -> Maker:
+    """What `Task.build` calls."""
+    if plan.package is None:
+        model = part("model", plan.model, MODELS)
+    elif plan.package not in PACKAGES:
+        raise UnknownNameError("package with a model for the demos", plan.package, PACKAGES)
+    else:
+        model = PACKAGES[plan.package]()
 
-    A hook and not a wrapper, because the attached model then is the very class that the demo names. Of a model whose
-    output is wider than the answer the first channels count.
-    """
+    def make(*sizes: Any, **options: Any) -> nn.Module:
+        named = f"option of the model {plan.package or plan.model}"
+        made: nn.Module = _called(model, named, options, sizes)
+        return made
 
-    def __init__(self, bits: int) -> None:
-        self.bits = bits
-
-    def __call__(self, module: nn.Module, args: Any, output: tuple[Tensor, ...]) -> tuple[Any, ...]:
-        return torch.sigmoid(output[0][..., : self.bits]), *output[1:]
+    return make
 
 
-def _own_dnc(demo: Demo, task: Task) -> nn.Module:
-    return DNC(task.input_size, output_size=task.output_size, **demo.model)
+def _called(cls: Callable[..., Any], named: str, options: Mapping[str, Any], sizes: tuple[Any, ...] = ()) -> Any:
+    """`cls(*sizes, **options)`, with the errors of bad options as one line of memviz's."""
+    known = inspect.signature(cls).parameters
+    for name in options:
+        if name not in known:
+            raise UnknownNameError(named, name, list(known)[len(sizes) :])
+    try:
+        return cls(*sizes, **options)
+    except MemvizError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise OptionError(f"{named}: {' '.join(str(error).split())} (given: {given})") from error
 
 
-def _packaged_dnc(demo: Demo, task: Task) -> nn.Module:
+def _packaged_dnc() -> Maker:
     try:
         import dnc
     except ImportError as error:
         raise MemvizError(
             "--package dnc trains the class of the package dnc, which is not installed here; pip install dnc==1.1.0"
         ) from error
-    model: nn.Module = dnc.DNC(task.input_size, num_hidden_layers=1, **demo.model)
-    return model
+
+    def make(
+        input_size: int,
+        output_size: int,
+        hidden_size: int = 64,
+        nr_cells: int = 16,
+        cell_size: int = 16,
+        read_heads: int = 1,
+        num_layers: int = 1,
+        num_hidden_layers: int = 1,
+        rnn_type: str = "lstm",
+    ) -> nn.Module:
+        # Its output is as wide as its input, of which the task takes the first channels.
+        model: nn.Module = dnc.DNC(
+            input_size,
+            hidden_size,
+            rnn_type=rnn_type,
+            num_layers=num_layers,
+            num_hidden_layers=num_hidden_layers,
+            nr_cells=nr_cells,
+            cell_size=cell_size,
+            read_heads=read_heads,
+        )
+        return model
+
+    return make
 
 
-PACKAGES: Mapping[str, Callable[[Demo, Task], nn.Module]] = MappingProxyType({"memviz": _own_dnc, "dnc": _packaged_dnc})
+PACKAGES: Mapping[str, Callable[[], Maker]] = MappingProxyType({"dnc": _packaged_dnc})
+"""Third-party classes that train in the same loop."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from memviz.demos.registry import Demo
+from memviz.demos.plan import Plan
 
 if TYPE_CHECKING:
     from memviz.demos.train import Outcome
@@ -21,26 +21,30 @@ LINE_EVERY = 100
 class Display:
     """A progress bar on a terminal, a line now and then elsewhere; a context manager."""
 
-    def __init__(self, demo: Demo, package: str | None, steps: int, console: Console | None = None) -> None:
+    def __init__(self, name: str, plan: Plan, measure: str, console: Console | None = None) -> None:
+        """Show a run of the demo, or of the task, `name`; `measure` says in words what mistakes are."""
         self._console = console or Console()
-        self._demo = demo
-        self._who = f"the DNC of the package {package}" if package else "memviz's DNC"
+        self._name = name
+        self._measure = measure
+        model = plan.model.upper()
+        self._who = f"the {model} of the package {plan.package}" if plan.package else f"memviz's {model}"
         self._url = ""
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn(
-                "loss {task.fields[loss]:.4f}  wrong bits {task.fields[bits]:.2f}  records {task.fields[records]}"
+                f"loss {{task.fields[loss]:.4f}}  {measure} {{task.fields[mistakes]:.2f}}  "
+                "records {task.fields[records]}"
             ),
             TimeElapsedColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task(demo.name, total=steps, loss=float("nan"), bits=float("nan"), records=0)
+        self._task = self._bar.add_task(name, total=plan.steps, loss=float("nan"), mistakes=float("nan"), records=0)
 
     def __enter__(self) -> Display:
-        self._console.print(f"training {self._who} on [bold]{self._demo.name}[/bold]; Ctrl-C stops")
+        self._console.print(f"training {self._who} on [bold]{self._name}[/bold]; Ctrl-C stops")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -60,13 +64,13 @@ class Display:
         """Say where the page in Visdom is."""
         self._console.print(f"in Visdom at  [bold]{url}[/bold]", soft_wrap=True)
 
-    def step(self, done: int, loss: float, bits: float, records: int) -> None:
-        """Show one training step: steps done, loss, wrong bits per sequence of the batch, records so far."""
+    def step(self, done: int, loss: float, mistakes: float, records: int) -> None:
+        """Show one training step: steps done, loss, mistakes per item of the batch, records so far."""
         if self._console.is_terminal:
             self._bar.start()
-            self._bar.update(self._task, completed=done, loss=loss, bits=bits, records=records)
+            self._bar.update(self._task, completed=done, loss=loss, mistakes=mistakes, records=records)
         elif done % LINE_EVERY == 0:
-            self._console.print(f"step {done}  loss {loss:.4f}  wrong bits {bits:.2f}  records {records}")
+            self._console.print(f"step {done}  loss {loss:.4f}  {self._measure} {mistakes:.2f}  records {records}")
 
     def finished(self, outcome: Outcome, serving: bool) -> None:
         """Say how it ended and what to do next."""

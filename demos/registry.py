@@ -1,51 +1,30 @@
-"""The demos by name. What each shows and what to look for is in docs/demos.md."""
+"""The demos by name: a plan each that is known to learn. What each shows and what to look for is in docs/demos.md."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
+from memviz.demos.plan import Plan
 from memviz.errors import UnknownNameError
-
-if TYPE_CHECKING:
-    from memviz.demos.tasks.task import Task
-
-
-def _copy() -> Task:
-    from memviz.demos.tasks.copy_task import CopyTask
-
-    return CopyTask()
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A task and the configuration that learns it, found by measurement on several seeds (docs/demos.md).
+    """A configuration that learns its task, found by measurement on several seeds (docs/demos.md).
 
     Attributes:
         name: as in `memviz demo NAME`.
         summary: one line for the list of demos.
-        task: makes the task; called late, so that listing the demos needs no torch.
-        model: arguments of the model besides the sizes of input and output.
-        steps: when to give up.
-        every: a record every so many steps.
-        batch_size: sequences per step.
-        learning_rate: of Adam.
-        clip: largest norm of the gradient.
-        solved: mean wrong bits per sequence below which the task counts as solved.
+        expected: how long it takes on one slow core, for the list of demos.
+        plan: the configuration.
     """
 
     name: str
     summary: str
-    task: Callable[[], Task]
-    model: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    steps: int = 2000
-    every: int = 10
-    batch_size: int = 32
-    learning_rate: float = 5e-3
-    clip: float = 1.0
-    solved: float = 0.01
+    expected: str
+    plan: Plan
 
 
 _SMALL_DNC = MappingProxyType({"hidden_size": 64, "nr_cells": 16, "cell_size": 16, "read_heads": 2})
@@ -54,7 +33,18 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
     {
         demo.name: demo
         for demo in (
-            Demo("copy", "a DNC learns to repeat a sequence: writes in order, then reads in order", _copy, _SMALL_DNC),
+            Demo(
+                "copy",
+                "a DNC learns to repeat a sequence: writes in order, then reads in order",
+                "15 s",
+                Plan("copy", model="dnc", model_options=_SMALL_DNC),
+            ),
+            Demo(
+                "reverse",
+                "a DNC learns to say a sequence backward: follows its links against the order of writing",
+                "20 s",
+                Plan("reverse", model="dnc", model_options=_SMALL_DNC),
+            ),
         )
     }
 )

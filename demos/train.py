@@ -15,20 +15,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 import memviz
 from memviz.demos import registry
-from memviz.demos.building import make_model
+from memviz.demos.building import make_model, make_task
+from memviz.demos.optimizers import make_optimizer
+from memviz.demos.plan import Plan
 from memviz.demos.progress import Display
-from memviz.demos.registry import Demo
-from memviz.demos.tasks.task import Task, wrong_bits
-
-CHECK_EVERY = 50
-"""Steps between two looks at whether the task is solved."""
-
-CHECK_BATCHES = 50
-"""Fresh batches that a task must be solved on."""
+from memviz.demos.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +32,7 @@ class Outcome:
     Attributes:
         path: the trace.
         steps: optimizer updates done.
-        solved: whether the mean of wrong bits per sequence over 50 fresh batches fell below the demo's limit.
+        solved: whether the mean of mistakes per item over fresh batches fell below the task's limit.
         records: records in the trace.
         seconds: time that training took.
     """
@@ -51,86 +45,89 @@ class Outcome:
 
 
 def train(
-    demo: Demo,
+    plan: Plan,
     model: nn.Module,
     task: Task,
     out: Path,
     *,
-    steps: int,
-    every: int,
-    seed: int = 0,
     device: str = "cpu",
-    attributes: dict[str, Any] | None = None,
     on_start: Callable[[Path], None] = lambda path: None,
-    on_step: Callable[[int, float, float, int], None] = lambda step, loss, bits, records: None,
+    on_step: Callable[[int, float, float, int], None] = lambda step, loss, mistakes, records: None,
 ) -> Outcome:
-    """Train until the task is solved or the steps are up, recording a probe sequence every so many steps.
+    """Train until the task is solved or the steps are up, recording the task's probe every so many steps.
 
     Args:
-        demo: batch size, learning rate, clipping and when the task counts as solved.
-        model: [batch, time, input_channel] to a tuple whose first element is the probability of each bit.
-        task: where batches come from.
+        plan: how to train, and what the model and the task were made of.
+        model: what the task built.
+        task: where batches come from, and what judges the answers.
         out: folder of the trace; a new one is made beside it when it holds a trace.
-        steps: at most so many optimizer updates.
-        every: steps between records; the last state is recorded as well.
-        seed: of the data.
         device: torch device, of the model too.
-        attributes: facts for the trace.
         on_start: called with the folder of the trace before the first step.
-        on_step: called after each step with the number of steps done, loss, wrong bits per sequence and records.
+        on_step: called after each step with the number of steps done, loss, mistakes per item and records.
     """
-    data = torch.Generator().manual_seed(seed)
+    data = torch.Generator().manual_seed(plan.seed)
     probe = task.probe().to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=demo.learning_rate)
+    optimizer = make_optimizer(plan, model.parameters())
+    measure = task.measure.replace(" ", "_")
     begin, done, solved, finished = time.perf_counter(), 0, False, False
 
-    recorder = memviz.attach(model, out, schedule=lambda step: step % every == 0 or finished, attributes=attributes)
+    recorder = memviz.attach(
+        model, out, schedule=lambda step: step % plan.every == 0 or finished, attributes=plan.to_json()
+    )
     assert recorder.path is not None
     with recorder:
         on_start(recorder.path)
         while True:
-            finished = solved or done == steps
-            if done % every == 0 or finished:
-                # The first forward of a step is the one recorded: always the same sequence, so that steps compare.
-                recorder.label(target=probe.target, phases=probe.phases)
-                model(probe.input)
+            finished = solved or done == plan.steps
+            if done % plan.every == 0 or finished:
+                # The first forward of a step is the one recorded: always the same item, so that steps compare.
+                recorder.label(**probe.labels())
+                task.answer(model, probe)
             if finished:
                 break
 
-            batch = task.batch(demo.batch_size, data).to(device)
-            answer = model(batch.input)[0]
-            loss = functional.binary_cross_entropy(answer[:, batch.asked], batch.target[:, batch.asked])
+            batch = task.batch(plan.batch_size, data, plan.level(done)).to(device)
+            answer = task.answer(model, batch)
+            loss = task.loss(answer, batch)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), demo.clip)
+            _clip(model, plan)
             optimizer.step()
 
-            bits = wrong_bits(answer, batch)
-            recorder.log(loss=loss.item(), wrong_bits=bits)
+            mistakes = task.mistakes(answer.detach(), batch)
+            scalars: dict[str, Any] = {"loss": loss.item(), measure: mistakes}
+            recorder.log(**scalars)
             done += 1
-            on_step(done, loss.item(), bits, recorder.stats().recorded)
-            if done % CHECK_EVERY == 0:
-                solved = is_solved(demo, model, task, data, device)
+            on_step(done, loss.item(), mistakes, recorder.stats().recorded)
+            if done % plan.check_every == 0:
+                solved = is_solved(plan, model, task, data, device)
     seconds = time.perf_counter() - begin
     return Outcome(recorder.path, done, solved, recorder.stats().recorded, seconds)
 
 
-@torch.no_grad()
-def is_solved(demo: Demo, model: nn.Module, task: Task, data: torch.Generator, device: str = "cpu") -> bool:
-    """Whether the mean of wrong bits per sequence over fresh batches is below the demo's limit.
+def _clip(model: nn.Module, plan: Plan) -> None:
+    if plan.clip_value:
+        nn.utils.clip_grad_value_(model.parameters(), plan.clip_value)
+    if plan.clip:
+        nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
 
-    Stops at the batch after which the mean cannot be that low any more, so that looking costs little while the model
-    still errs.
+
+@torch.no_grad()
+def is_solved(plan: Plan, model: nn.Module, task: Task, data: torch.Generator, device: str = "cpu") -> bool:
+    """Whether the mean of mistakes per item over fresh batches is below the task's limit.
+
+    Where a mistake cannot be negative it stops at the batch after which the mean cannot be that low any more, so that
+    looking costs little while the model still errs.
     """
     model.eval()
-    wrong = 0.0
-    for _ in range(CHECK_BATCHES):
-        batch = task.batch(demo.batch_size, data).to(device)
-        wrong += wrong_bits(model(batch.input)[0], batch) / CHECK_BATCHES
-        if wrong >= demo.solved:
+    total = 0.0
+    for _ in range(plan.check_batches):
+        batch = task.batch(plan.batch_size, data).to(device)
+        total += task.mistakes(task.answer(model, batch), batch) / plan.check_batches
+        if total >= task.solved:
             break
     model.train()
-    return wrong < demo.solved
+    return total < task.solved
 
 
 def run_demo(
@@ -169,20 +166,19 @@ def run_demo(
         ServerError: the port or address cannot be had.
         TraceError: the trace cannot be written.
     """
-    demo = registry.get(name)
+    plan = registry.get(name).plan.but(package=package, steps=steps, every=every, seed=seed)
     if visdom:
         from memviz.dashboards.visdom import Address
 
         Address.parse(visdom)  # a wrong address is said before anything is recorded
-    task = demo.task()
+    task = make_task(plan)
     # At these sizes more threads only wait for each other.
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    model = make_model(demo, task, package).to(device)
-    steps = steps or demo.steps
+    model = make_model(plan, task).to(device)
 
     with ExitStack() as stack:
-        display = stack.enter_context(Display(demo, package, steps))
+        display = stack.enter_context(Display(name, plan, task.measure))
 
         def started(path: Path) -> None:
             display.recording(path)
@@ -193,15 +189,11 @@ def run_demo(
 
         try:
             outcome = train(
-                demo,
+                plan,
                 model,
                 task,
                 Path(out or f"runs/{name}"),
-                steps=steps,
-                every=every or demo.every,
-                seed=seed,
                 device=device,
-                attributes={"task": name, "seed": seed, "package": package or "memviz"},
                 on_start=started,
                 on_step=display.step,
             )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from memviz.demos.tasks.task import Batch
-
-PROBE_SEED = 2016
-"""Seed of the probe; the same in every run, whatever the seed of the run."""
+from memviz.demos.models.options import at_least_one, at_most, number
+from memviz.demos.tasks.sequence import (
+    PROBE_SEED,
+    SequenceBatch,
+    SequenceTask,
+    bits_of,
+    draw_length,
+    letters,
+    random_items,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class CopyTask:
+class CopyTask(SequenceTask):
     """Items of `width` random bits, `shortest` to `longest` of them in training.
 
     The input has one more channel, which marks the delimiter. The probe is longer than anything in training: it shows
@@ -24,7 +30,12 @@ class CopyTask:
     width: int = 6
     shortest: int = 1
     longest: int = 8
-    probe_items: int = 10
+    solved: float = 0.01
+
+    def __post_init__(self) -> None:
+        at_least_one(width=self.width, longest=self.longest)
+        at_most(self.longest, "longest", shortest=self.shortest)
+        number(0, solved=self.solved)
 
     @property
     def input_size(self) -> int:
@@ -36,24 +47,44 @@ class CopyTask:
         """The bits of an item."""
         return self.width
 
-    def batch(self, size: int, generator: torch.Generator) -> Batch:
-        """`size` sequences of one random length; items are drawn on the CPU, so that runs repeat on any device."""
-        length = int(torch.randint(self.shortest, self.longest + 1, (), generator=generator))
-        return self.sequences(torch.randint(0, 2, (size, length, self.width), generator=generator).float())
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Up to three times the longest of the training."""
+        return tuple(round(self.longest * part) for part in (0.5, 1, 1.25, 1.5, 2, 2.5, 3))
 
-    def probe(self) -> Batch:
-        """One fixed sequence of `probe_items` items that are all different."""
+    def batch(self, size: int, generator: torch.Generator, level: float = 1.0) -> SequenceBatch:
+        """`size` sequences of one random length."""
+        length = draw_length(self.shortest, self.longest, level, generator)
+        return self.sequences(random_items(size, length, self.width, generator))
+
+    def probe(self) -> SequenceBatch:
+        """One fixed sequence of two items more than the longest of the training, all different where they can be."""
         generator = torch.Generator().manual_seed(PROBE_SEED)
-        order = torch.randperm(2**self.width, generator=generator)[: self.probe_items]
-        return self.sequences((order.unsqueeze(1) >> torch.arange(self.width) & 1).float().unsqueeze(0))
+        order = torch.randperm(2**self.width, generator=generator).repeat(1 + self.longest // 2**self.width + 1)
+        return self.sequences(bits_of(order[: self.longest + 2], self.width).unsqueeze(0))
 
-    def sequences(self, items: Tensor) -> Batch:
+    def of_length(self, length: int) -> CopyTask:
+        """Copies of `length` items."""
+        return replace(self, shortest=length, longest=length)
+
+    def sequences(self, items: Tensor) -> SequenceBatch:
         """Input and target for given items [batch, item, bit]: the items, the delimiter, and room to answer."""
         size, length, width = items.shape
         inputs = torch.zeros(size, 2 * length + 1, width + 1)
         inputs[:, :length, :width] = items
         inputs[:, length, width] = 1
         target = torch.full((size, 2 * length + 1, width), torch.nan)
-        target[:, length + 1 :] = items
+        target[:, length + 1 :] = self.recalled(items)
         phases = (("input", 0, length), ("delimiter", length, length + 1), ("recall", length + 1, 2 * length + 1))
-        return Batch(inputs, target, phases)
+        names = letters(length)
+        return SequenceBatch(
+            inputs, target, phases, [*names, "|", *(f"{name}?" for name in self.recalled_names(names))]
+        )
+
+    def recalled(self, items: Tensor) -> Tensor:
+        """What should be said after seeing `items`, [batch, item, bit]."""
+        return items
+
+    def recalled_names(self, names: list[str]) -> list[str]:
+        """The order in which the items should be said."""
+        return names

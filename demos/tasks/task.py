@@ -1,71 +1,89 @@
-"""What a demo task gives: batches to learn from, and one fixed probe that every record shows."""
+"""What the training loop asks of a task: batches, how a model answers them, and how good an answer is.
+
+A task of sequences in and sequences out is a `SequenceTask` (demos/tasks/sequence.py) and has most of this for free. A
+task whose input is not one tensor, such as a story with a question, brings a `Batch` of its own and its own `answer`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Phase = tuple[str, int, int]
 """Name, first time and time after the last of one part of a sequence."""
 
+Maker = Callable[..., nn.Module]
+"""Makes a model: its sizes, in the way that the task and the model agree on, and the options of the model."""
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Sequences of one length with what should be answered.
 
-    Attributes:
-        input: [batch, time, input_channel].
-        target: [batch, time, output_channel], bits; NaN at times when nothing is asked.
-        phases: what happens when, in order.
-    """
+class Batch(Protocol):
+    """What one forward sees, with what should be answered."""
 
-    input: Tensor
-    target: Tensor
-    phases: Sequence[Phase]
+    def __len__(self) -> int:
+        """Number of items."""
+        ...
 
-    @property
-    def asked(self) -> Tensor:
-        """[time], true where an answer is asked for."""
-        return ~self.target[0].isnan().any(dim=-1)
-
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""
-        return Batch(self.input.to(device), self.target.to(device), self.phases)
+        ...
+
+    def labels(self) -> dict[str, Any]:
+        """What `recorder.label` is told: `target`, `phases`, `tokens` (one word per time), whatever helps a reader."""
+        ...
 
 
 class Task(Protocol):
-    """A task on sequences of bits."""
+    """A source of batches and the judge of answers.
+
+    Attributes:
+        measure: what `mistakes` counts, in plural: "wrong bits", "wrong answers".
+        solved: mean mistakes per item below which the task counts as solved.
+        lengths: sizes for the evaluation of generalisation, beyond those of the training; empty where there are none.
+        size_name: what a length counts: "items", "bits", "facts".
+    """
+
+    measure: ClassVar[str]
+    size_name: ClassVar[str]
+    solved: float
 
     @property
-    def input_size(self) -> int:
-        """Channels of the input."""
+    def lengths(self) -> Sequence[int]:
+        """See the class."""
         ...
 
-    @property
-    def output_size(self) -> int:
-        """Channels of the answer."""
+    def build(self, maker: Maker, options: Mapping[str, Any]) -> nn.Module:
+        """A model of the sizes that the task needs."""
         ...
 
-    def batch(self, size: int, generator: torch.Generator) -> Batch:
-        """Fresh sequences to learn from."""
+    def batch(self, size: int, generator: torch.Generator, level: float = 1.0) -> Batch:
+        """Fresh items, drawn on the CPU so that runs repeat on any device.
+
+        Args:
+            size: number of items.
+            generator: where chance comes from.
+            level: how much of the range of lengths to draw from, in (0, 1]; a curriculum raises it.
+        """
         ...
 
     def probe(self) -> Batch:
-        """One sequence that is always the same, so that records of different steps can be compared."""
+        """One item that is always the same, so that records of different steps can be compared."""
         ...
 
+    def answer(self, model: nn.Module, batch: Any) -> Tensor:
+        """Run the model on a batch."""
+        ...
 
-def wrong_bits(answer: Tensor, batch: Batch) -> float:
-    """Mean number of wrong bits per sequence.
+    def loss(self, answer: Tensor, batch: Any) -> Tensor:
+        """What training makes small; a scalar."""
+        ...
 
-    Args:
-        answer: [batch, time, output_channel], the probability that each bit is 1.
-        batch: what was asked.
-    """
-    asked = batch.asked
-    wrong = (answer[:, asked] > 0.5) != (batch.target[:, asked] > 0.5)
-    return wrong.sum().item() / len(answer)
+    def mistakes(self, answer: Tensor, batch: Any) -> float:
+        """Mean number of mistakes per item."""
+        ...
+
+    def of_length(self, length: int) -> Task:
+        """The same task at one length, within the training lengths or beyond."""
+        ...

@@ -17,7 +17,7 @@ import torch
 import memviz
 from memviz.analysis.replay import replay_error
 from memviz.demos import registry, train
-from memviz.demos.building import make_model
+from memviz.demos.building import make_model, make_task
 from memviz.demos.models import DNC
 from memviz.demos.reference import dnc as reference
 
@@ -110,13 +110,13 @@ def test_a_recording_holds_what_the_reference_computes(tmp_path):
 
 @pytest.mark.thirdparty
 def test_the_class_of_the_dnc_package_trains_in_the_same_loop(tmp_path):
-    demo = registry.get("copy")
-    task = demo.task()
+    plan = registry.get("copy").plan.but(package="dnc", steps=4, every=2)
+    task = make_task(plan)
     with warnings.catch_warnings():
         # The package carries an invalid escape sequence and deprecated calls.
         warnings.simplefilter("ignore")
-        model = make_model(demo, task, "dnc")
-        outcome = train.train(demo, model, task, tmp_path / "dnc", steps=4, every=2)
+        model = make_model(plan, task)
+        outcome = train.train(plan, model, task, tmp_path / "dnc")
     trace = memviz.open(outcome.path)
     assert type(model).__module__.startswith("dnc")
     assert trace.steps.tolist() == [0, 2, 4]

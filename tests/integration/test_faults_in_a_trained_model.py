@@ -8,7 +8,7 @@ import torch
 import memviz
 from memviz.analysis.diagnostics import examine
 from memviz.demos import registry
-from memviz.demos.building import make_model
+from memviz.demos.building import make_model, make_task
 from memviz.demos.train import train
 
 pytestmark = pytest.mark.slow
@@ -19,11 +19,11 @@ RECORDS, PLANTED_FROM = 10, 5
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     """The model, and the task that it solves."""
-    demo = registry.get("copy")
-    task = demo.task()
+    plan = registry.get("copy").plan.but(every=200)
+    task = make_task(plan)
     torch.manual_seed(0)
-    model = make_model(demo, task)
-    outcome = train(demo, model, task, tmp_path_factory.mktemp("runs") / "copy", steps=demo.steps, every=200)
+    model = make_model(plan, task)
+    outcome = train(plan, model, task, tmp_path_factory.mktemp("runs") / "copy")
     assert outcome.solved
     return model, task
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from memviz.demos import registry
-from memviz.demos.tasks.task import Task
+from memviz.demos.building import make_task
 from memviz.errors import UnknownNameError
 
 
@@ -17,11 +17,9 @@ def test_every_demo_has_what_it_takes(name):
     demo = registry.get(name)
     assert demo.name == name
     assert demo.summary
-    task: Task = demo.task()
-    probe = task.probe()
-    assert probe.input.shape[2] == task.input_size
-    assert probe.target.shape[2] == task.output_size
-    assert "hidden_size" in demo.model
+    assert demo.expected
+    task = make_task(demo.plan)
+    assert len(task.probe()) == 1
 
 
 def test_an_unknown_demo_names_the_nearest():

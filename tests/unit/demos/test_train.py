@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 
 import numpy as np
@@ -12,18 +11,18 @@ from rich.console import Console
 
 import memviz
 from memviz.demos import registry, train
-from memviz.demos.building import make_model
+from memviz.demos.building import make_model, make_task
 from memviz.demos.progress import Display
 from memviz.errors import UnknownNameError
 
-COPY = registry.get("copy")
+COPY = registry.get("copy").plan.but(steps=12, every=5)
 
 
-def short_run(tmp_path, *, steps=12, every=5, seed=0, demo=COPY, **options):
-    task = demo.task()
-    torch.manual_seed(seed)
-    model = make_model(demo, task)
-    return train.train(demo, model, task, tmp_path / "run", steps=steps, every=every, seed=seed, **options)
+def short_run(tmp_path, plan=COPY, **options):
+    task = make_task(plan)
+    torch.manual_seed(plan.seed)
+    model = make_model(plan, task)
+    return train.train(plan, model, task, tmp_path / "run", **options)
 
 
 def test_a_record_every_so_many_steps_and_one_of_the_end(tmp_path):
@@ -42,7 +41,7 @@ def test_a_record_every_so_many_steps_and_one_of_the_end(tmp_path):
 
 def test_every_record_shows_the_probe_and_what_it_should_have_been(tmp_path):
     trace = memviz.open(short_run(tmp_path).path)
-    probe = COPY.task().probe()
+    probe = make_task(COPY).probe()
     for record in trace:
         np.testing.assert_array_equal(record["model/input"][:, 0], probe.input[0])
         np.testing.assert_array_equal(record["model/target"][:, 0], probe.target[0])
@@ -55,21 +54,22 @@ def test_recording_changes_nothing_about_the_training(tmp_path):
     losses = []
     for every in (1, 1000):
         seen = []
-        short_run(tmp_path / str(every), every=every, on_step=lambda done, loss, *_, seen=seen: seen.append(loss))
+        short_run(
+            tmp_path / str(every), COPY.but(every=every), on_step=lambda done, loss, *_, seen=seen: seen.append(loss)
+        )
         losses.append(seen)
     assert losses[0] == losses[1]
 
 
-def test_the_run_ends_when_the_task_is_solved(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "CHECK_EVERY", 3)
-    outcome = short_run(tmp_path, demo=dataclasses.replace(COPY, solved=1e9))
+def test_the_run_ends_when_the_task_is_solved(tmp_path):
+    outcome = short_run(tmp_path, COPY.but(check_every=3, task_options={"solved": 1e9}))
     assert outcome.solved
     assert outcome.steps == 3
     assert memviz.open(outcome.path).steps.tolist() == [0, 3]
 
 
 def test_an_untrained_model_has_not_solved_the_task_and_that_is_seen_at_the_first_batch():
-    task = COPY.task()
+    task = make_task(COPY)
     model = make_model(COPY, task)
     calls = []
     model.register_forward_hook(lambda *_: calls.append(model.training))
@@ -79,7 +79,7 @@ def test_an_untrained_model_has_not_solved_the_task_and_that_is_seen_at_the_firs
 
 
 def test_the_model_answers_with_the_probability_of_each_bit():
-    task = COPY.task()
+    task = make_task(COPY)
     answer = make_model(COPY, task)(task.probe().input)[0]
     assert answer.shape == (1, 21, 6)
     assert 0 < answer.min() < answer.max() < 1
@@ -87,13 +87,15 @@ def test_the_model_answers_with_the_probability_of_each_bit():
 
 def test_an_unknown_package_is_named():
     with pytest.raises(UnknownNameError, match=r"'dncc'.*Did you mean 'dnc'"):
-        make_model(COPY, COPY.task(), "dncc")
+        make_model(COPY.but(package="dncc"), make_task(COPY))
 
 
 class TestDisplay:
     def lines(self, terminal, tmp_path):
         out = io.StringIO()
-        with Display(COPY, None, 200, Console(file=out, force_terminal=terminal, width=100)) as display:
+        with Display(
+            "copy", COPY.but(steps=200), "wrong bits", Console(file=out, force_terminal=terminal, width=100)
+        ) as display:
             display.recording(tmp_path)
             display.serving("http://127.0.0.1:8321/")
             for done in range(1, 201):
@@ -121,7 +123,7 @@ class TestDisplay:
 
     def test_a_run_that_was_not_solved_or_not_served_says_so(self, tmp_path):
         out = io.StringIO()
-        with Display(COPY, "dnc", 5, Console(file=out, width=100)) as display:
+        with Display("copy", COPY.but(package="dnc", steps=5), "wrong bits", Console(file=out, width=100)) as display:
             display.recording(tmp_path)
             display.finished(train.Outcome(tmp_path, 5, False, 1, 0.1), serving=False)
             display.interrupted()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memviz.demos.tasks.copy_task import CopyTask
-from memviz.demos.tasks.task import wrong_bits
+from memviz.demos.tasks.sequence import wrong_bits
 
 
 @given(st.integers(0, 2**31), st.integers(1, 5))
@@ -43,7 +43,7 @@ def test_the_probe_is_always_the_same_and_its_items_differ():
 
 
 def test_wrong_bits_counts_only_where_an_answer_is_asked():
-    batch = CopyTask(width=2, probe_items=2).probe()
+    batch = CopyTask(width=2, longest=2).sequences(torch.tensor([[[0.0, 1.0], [1.0, 1.0]]]))
     right = batch.target.nan_to_num(0.0)
     assert wrong_bits(right, batch) == 0
     assert wrong_bits(1 - right, batch) == 4

@@ -1,0 +1,62 @@
+"""Models and tasks by name. A class is imported when it is asked for, so that listing them needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from memviz.errors import UnknownNameError
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A class that can be had by name.
+
+    Attributes:
+        where: `module:Class`.
+        summary: one line for people.
+    """
+
+    where: str
+    summary: str
+
+    def load(self) -> Any:
+        """Import the module and give the class."""
+        module, _, name = self.where.partition(":")
+        return getattr(import_module(module), name)
+
+
+MODELS: Mapping[str, Part] = MappingProxyType(
+    {
+        "dnc": Part("memviz.demos.models.dnc:DNC", "differentiable neural computer (Graves et al. 2016)"),
+        "lstm": Part("memviz.demos.models.lstm:LSTM", "an LSTM without a memory, to compare with"),
+    }
+)
+"""Called as `Model(input_size, output_size=..., **options)`, or however its task calls it (`Task.build`)."""
+
+TASKS: Mapping[str, Part] = MappingProxyType(
+    {
+        "copy": Part("memviz.demos.tasks.copy_task:CopyTask", "say random items again in order"),
+        "reverse": Part("memviz.demos.tasks.reverse:ReverseTask", "say random items again from the last to the first"),
+    }
+)
+"""Called with options by name; see memviz.demos.tasks.task."""
+
+
+def part(kind: str, name: str, known: Mapping[str, Part]) -> Any:
+    """The class of a name.
+
+    Args:
+        kind: "model" or "task", for the message.
+        name: which one.
+        known: MODELS or TASKS.
+
+    Raises:
+        UnknownNameError: there is none; the message offers the nearest name.
+    """
+    if name not in known:
+        raise UnknownNameError(kind, name, known)
+    return known[name].load()
