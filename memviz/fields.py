@@ -1,7 +1,8 @@
 """The catalogue of fields: the canonical name, axes, range and meaning of every quantity that memviz records.
 
 Names follow google-deepmind/dnc; symbols follow Graves et al. 2014 (NTM), Graves et al. 2016 (DNC) and Kumar et al.
-2016 (DMN). A package's own spelling lives only in its adapter. Axis order is fixed, time first.
+2016 (DMN); masks and the sharpening of links are those of Csordas and Schmidhuber 2019. A package's own spelling lives
+only in its adapter. Axis order is fixed, time first.
 
 Axis names: `time` position in a sequence (a hop, for a DMN), `batch` item, `read_head` and `write_head`, `slot` a
 memory row, `word` a memory column, `slot_to`/`slot_from` of a link, `mode` one of backward, content, forward,
@@ -100,6 +101,8 @@ _FIELDS = (
         "sharpness of the write lookup",
         0,
     ),
+    _weight("read_masks", "Read masks", f"{_READ} word", "m^r", "which words each read lookup compares", None),
+    _weight("write_masks", "Write masks", f"{_WRITE} word", "m^w", "which words the write lookup compares", None),
     Field(
         "erase_vectors",
         "Erase vectors",
@@ -125,6 +128,24 @@ _FIELDS = (
         1.0,
         "mode",
     ),
+    Field(
+        "forward_sharpening",
+        "Forward sharpening",
+        tuple(_READ.split()),
+        "positive",
+        "s^f",
+        "exponent of the forward weights",
+        1.0,
+    ),
+    Field(
+        "backward_sharpening",
+        "Backward sharpening",
+        tuple(_READ.split()),
+        "positive",
+        "s^b",
+        "exponent of the backward weights",
+        1.0,
+    ),
     _gate("interpolation_gate", "Interpolation gate", "time batch head", "g", "content (1) or previous weighting (0)"),
     _weight(
         "shift_weights", "Shift weights", "time batch head shift", "s", "distribution over allowed shifts", "shift"
@@ -133,6 +154,18 @@ _FIELDS = (
         "sharpening", "Sharpening", ("time", "batch", "head"), "positive", "γ", "exponent of the final weighting", 1.0
     ),
     _weight("episodic_attention", "Episodic attention", "time batch fact", "g", "gate of each fact at each hop", None),
+    _weight(
+        "effective_attention",
+        "Effective attention",
+        "time batch fact",
+        "E",
+        "what the episode keeps of each fact",
+        "fact",
+    ),
+    _signed(
+        "episode_candidates", "Episode candidates", "time batch fact word", "c", "what each fact offers the episode"
+    ),
+    _signed("episode", "Episode", "time batch word", "e", "what a hop made of the facts"),
     _weight("attention", "Attention", "time batch head query key", "A", "attention of each query over keys", "key"),
     _signed("input", "Input", "time batch input_channel", "x", "what the model was given"),
     _signed("target", "Target", "time batch output_channel", "y*", "what it should have answered"),
@@ -151,12 +184,16 @@ CAUSAL_ORDER = (
     "write_keys",
     "read_strengths",
     "write_strengths",
+    "read_masks",
+    "write_masks",
     "erase_vectors",
     "write_vectors",
     "free_gates",
     "allocation_gate",
     "write_gate",
     "read_modes",
+    "forward_sharpening",
+    "backward_sharpening",
     "interpolation_gate",
     "shift_weights",
     "sharpening",

@@ -146,6 +146,30 @@ def content_weights(memory: Array, keys: Array, strengths: Array, delta: float =
     return np.asarray(scores)
 
 
+def masked_content_weights(memory: Array, keys: Array, strengths: Array, masks: Array, delta: float = 0.0) -> Array:
+    """Lookup by likeness of some words only: softmax over slots of β cos(m ∘ k, m ∘ M[i]).
+
+    From Csordas and Schmidhuber 2019, the masking of content-based addressing.
+
+    Args:
+        memory: [batch, slot, word].
+        keys: [batch, head, word].
+        strengths: [batch, head].
+        masks: [batch, head, word], in [0, 1].
+        delta: as in `content_weights`.
+
+    Returns:
+        [batch, head, slot], summing to 1 over slots.
+    """
+    heads = [
+        content_weights(
+            memory * masks[:, head, None], (keys * masks)[:, head : head + 1], strengths[:, head : head + 1], delta
+        )
+        for head in range(keys.shape[1])
+    ]
+    return np.concatenate(heads, axis=1)
+
+
 def update_precedence(precedence: Array, write_weights: Array) -> Array:
     """How far each slot was the last one written: p_t = (1 - Σ_i w[i]) p + w.
 
@@ -195,6 +219,26 @@ def step_forward(link: Array, read_weights: Array) -> Array:
 def step_backward(link: Array, read_weights: Array) -> Array:
     """One step back along the links: b[j] = Σ_i L[i, j] w^r[i]. Axes as in `step_forward`."""
     return np.swapaxes(np.matmul(read_weights[:, None], link), 1, 2)
+
+
+def sharpen(walk: Array, powers: Array, delta: float = 0.0) -> Array:
+    """A walk along the links made a sharp distribution: S(d, s)[i] = (d[i] + δ)^s / Σ_j (d[j] + δ)^s.
+
+    From Csordas and Schmidhuber 2019, the control of link distribution sharpness.
+
+    Args:
+        walk: [batch, read_head, write_head, slot], as `step_forward` and `step_backward` give it.
+        powers: [batch, read_head], s >= 1.
+        delta: lifts a walk that leads nowhere to equal weights; without it such a walk stays zero.
+
+    Returns:
+        The axes of `walk`; sums to 1 over slots.
+    """
+    lifted = np.maximum(walk, 0) + delta
+    top = lifted.max(axis=-1, keepdims=True)
+    sharp = np.divide(lifted, top, out=np.zeros_like(lifted), where=top != 0) ** powers[..., None, None]
+    total = sharp.sum(axis=-1, keepdims=True)
+    return np.asarray(np.divide(sharp, total, out=np.zeros_like(sharp), where=total != 0))
 
 
 def read(memory: Array, read_weights: Array) -> Array:

@@ -9,8 +9,13 @@ Attributes of a memory's schema that say where an implementation departs from Gr
 | `write_order` | "parallel": heads erase, then add, together; "series": one head after the other | "parallel" |
 | `read_order` | reads come "after_write", "before_write", or after so many write heads each, [0, 1] | "after_write" |
 | `deallocation` | what is freed is also cleared from memory, before the write (Csordas, Schmidhuber 2019) | false |
+| `masking` | lookups compare only the masked words of keys and slots (Csordas, Schmidhuber 2019) | false |
+| `link_sharpening` | the walks along the links are sharpened by emitted powers (Csordas, Schmidhuber 2019) | false |
+| `sharpening_delta` | added to a walk before it is sharpened, so that one that leads nowhere has a distribution | 0 |
 | `allocation_ties` | slots in equal use are taken "by_index"; if "arbitrary", allocation is not derived | "by_index" |
 | `write_heads` | number of write heads; with more than one, allocation also needs both gates | 1 |
+
+Of a dynamic memory network, `episode` says how a hop sums up the facts, "gated" or "sum" (memviz.analysis.episodes).
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis import dynamics
+from memviz.analysis import dynamics, episodes
 from memviz.trace.schema import MemorySchema
 
 Array = NDArray[Any]
@@ -64,6 +69,18 @@ def _read_content(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
     return dynamics.content_weights(now["memory"], now["read_keys"], now["read_strengths"], delta)
 
 
+def _masked_write_content(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("cosine_delta", 0.0))
+    lookup = now["write_keys"], now["write_strengths"], now["write_masks"]
+    return dynamics.masked_content_weights(before["memory"], *lookup, delta)
+
+
+def _masked_read_content(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("cosine_delta", 0.0))
+    lookup = now["read_keys"], now["read_strengths"], now["read_masks"]
+    return dynamics.masked_content_weights(now["memory"], *lookup, delta)
+
+
 def _memory(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
     write = dynamics.write_in_series if attributes.get("write_order") == "series" else dynamics.write_in_parallel
     return write(before["memory"], now["write_weights"], now["erase_vectors"], now["write_vectors"])
@@ -90,6 +107,16 @@ def _backward(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
     return dynamics.step_backward(now["link_matrix"], before["read_weights"])
 
 
+def _sharpened_forward(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("sharpening_delta", 0.0))
+    return dynamics.sharpen(_forward(before, now, attributes), now["forward_sharpening"], delta)
+
+
+def _sharpened_backward(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    delta = float(attributes.get("sharpening_delta", 0.0))
+    return dynamics.sharpen(_backward(before, now, attributes), now["backward_sharpening"], delta)
+
+
 def _read_after(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
     return dynamics.read(now["memory"], now["read_weights"])
 
@@ -107,6 +134,14 @@ def _read_between(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> A
         seen = write(before, writes, attributes) if int(count) else before["memory"]
         reads.append(dynamics.read(seen, now["read_weights"][:, head : head + 1]))
     return np.concatenate(reads, axis=1)
+
+
+def _effective(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    return episodes.effective_gates(now["episodic_attention"], str(attributes.get("episode", "gated")))[0]
+
+
+def _episode(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
+    return episodes.rebuild(now["effective_attention"], now["episode_candidates"])
 
 
 _WRITES = ("write_weights", "erase_vectors", "write_vectors")
@@ -129,7 +164,12 @@ _DNC: Mapping[str, Rule] = {
     "read_vectors": Rule(_read_after, now=("memory", "read_weights")),
 }
 
-LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType({"dnc": _DNC, "ntm": _NTM})
+_DMN: Mapping[str, Rule] = {
+    "effective_attention": Rule(_effective, now=("episodic_attention",)),
+    "episode": Rule(_episode, now=("effective_attention", "episode_candidates")),
+}
+
+LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType({"dnc": _DNC, "ntm": _NTM, "dmn": _DMN})
 """Rules of each law in an order in which they can be computed within one time."""
 
 _READ_BETWEEN_WRITES = Rule(_read_between, now=("read_weights", *_WRITES), before=("memory",))
@@ -138,6 +178,28 @@ _READ_BETWEEN_CLEARED = Rule(
 )
 _CLEARED_MEMORY = Rule(_memory_cleared, now=(*_WRITES, "free_gates"), before=("memory", "read_weights"))
 _READ_BEFORE_WRITE = Rule(_read_before, now=("read_weights",), before=("memory",))
+MASKED: Mapping[str, Rule] = MappingProxyType(
+    {
+        "write_content_weights": Rule(
+            _masked_write_content, now=("write_keys", "write_strengths", "write_masks"), before=("memory",)
+        ),
+        "read_content_weights": Rule(_masked_read_content, now=("memory", "read_keys", "read_strengths", "read_masks")),
+    }
+)
+"""Lookups of a memory whose attribute `masking` is set."""
+
+SHARPENED: Mapping[str, Rule] = MappingProxyType(
+    {
+        "forward_weights": Rule(
+            _sharpened_forward, now=("link_matrix", "forward_sharpening"), before=("read_weights",)
+        ),
+        "backward_weights": Rule(
+            _sharpened_backward, now=("link_matrix", "backward_sharpening"), before=("read_weights",)
+        ),
+    }
+)
+"""Walks along the links of a memory whose attribute `link_sharpening` is set."""
+
 _SHARED_ALLOCATION = Rule(_allocation, now=("usage", "write_gate", "allocation_gate"))
 
 
@@ -152,6 +214,10 @@ def rules_of(memory: MemorySchema) -> dict[str, Rule]:
         rules["read_vectors"] = _READ_BETWEEN_CLEARED if clearing else _READ_BETWEEN_WRITES
     if "memory" in rules and memory.attributes.get("deallocation"):
         rules["memory"] = _CLEARED_MEMORY
+    if memory.law == "dnc" and memory.attributes.get("masking"):
+        rules |= MASKED
+    if memory.law == "dnc" and memory.attributes.get("link_sharpening"):
+        rules |= SHARPENED
     if "allocation_weights" in rules and int(memory.attributes.get("write_heads", 1)) > 1:
         rules["allocation_weights"] = _SHARED_ALLOCATION
     if memory.attributes.get("allocation_ties") == "arbitrary":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memviz.analysis import dynamics
-from memviz.analysis.rules import LAWS, Frame, Rule
+from memviz.analysis.rules import LAWS, MASKED, SHARPENED, Frame, Rule
 
 Array = NDArray[Any]
 
@@ -115,6 +115,9 @@ def _replaced(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
     return now["write_weights"]
 
 
+_MASKS = "only masked words are compared (masking, Csordas and Schmidhuber 2019)"
+_SHARPER = "the walk is sharpened by an emitted power (link sharpness control, Csordas and Schmidhuber 2019)"
+
 _LOOKUP = ("read_keys", "read_strengths")
 
 VARIANTS: Mapping[str, tuple[Variant, ...]] = MappingProxyType(
@@ -150,20 +153,28 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = MappingProxyType(
         "precedence_weights": (
             Variant("it is the last write weighting alone", Rule(_replaced, now=("write_weights",))),
         ),
-        "forward_weights": (Variant("forward and backward are exchanged", _swapped("forward_weights")),),
-        "backward_weights": (Variant("forward and backward are exchanged", _swapped("backward_weights")),),
+        "forward_weights": (
+            Variant("forward and backward are exchanged", _swapped("forward_weights")),
+            Variant(_SHARPER, SHARPENED["forward_weights"], {"sharpening_delta": 1e-6}),
+        ),
+        "backward_weights": (
+            Variant("forward and backward are exchanged", _swapped("backward_weights")),
+            Variant(_SHARPER, SHARPENED["backward_weights"], {"sharpening_delta": 1e-6}),
+        ),
         "read_content_weights": (
             Variant("likeness is a dot product, not a cosine", Rule(_read_dot, now=("memory", *_LOOKUP))),
             Variant(
                 "the lookup sees the memory before this time's write",
                 Rule(_read_stale, now=_LOOKUP, before=("memory",)),
             ),
+            Variant(_MASKS, MASKED["read_content_weights"]),
         ),
         "write_content_weights": (
             Variant(
                 "likeness is a dot product, not a cosine",
                 Rule(_write_dot, now=("write_keys", "write_strengths"), before=("memory",)),
             ),
+            Variant(_MASKS, MASKED["write_content_weights"]),
         ),
         "read_vectors": (
             Variant(

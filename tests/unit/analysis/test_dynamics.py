@@ -117,3 +117,36 @@ def test_content_lookup_is_a_softmax_of_cosines_and_survives_an_empty_slot():
     keys, strengths = np.array([[[2.0, 0.0]]]), np.array([[5.0]])
     scores = np.exp(5 * np.array([1.0, 0.0, np.sqrt(0.5)]))
     np.testing.assert_allclose(dynamics.content_weights(memory, keys, strengths)[0, 0], scores / scores.sum())
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31))
+def test_a_masked_lookup_compares_only_the_masked_words(size, seed):
+    rng = np.random.default_rng(seed)
+    memory, keys = rng.normal(size=(2, size, 4)), rng.normal(size=(2, 3, 4))
+    strengths, masks = 1 + rng.random((2, 3)), rng.random((2, 3, 4))
+    found = dynamics.masked_content_weights(memory, keys, strengths, masks)
+    for item, head in np.ndindex(2, 3):
+        scores = []
+        for slot in range(size):
+            key, row = masks[item, head] * keys[item, head], masks[item, head] * memory[item, slot]
+            scores.append(strengths[item, head] * (key @ row) / np.sqrt((key @ key) * (row @ row)))
+        powers = np.exp(scores)
+        np.testing.assert_allclose(found[item, head], powers / powers.sum(), atol=1e-12)
+    whole = dynamics.masked_content_weights(memory, keys, strengths, np.ones_like(masks))
+    np.testing.assert_allclose(whole, dynamics.content_weights(memory, keys, strengths), atol=1e-12)
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31))
+def test_a_sharpened_walk_is_a_distribution_with_the_same_order(size, seed):
+    rng = np.random.default_rng(seed)
+    walk, powers = rng.random((2, 3, 1, size)), 1 + 4 * rng.random((2, 3))
+    found = dynamics.sharpen(walk, powers, 1e-6)
+    plain = (walk + 1e-6) ** powers[..., None, None]
+    np.testing.assert_allclose(found, plain / plain.sum(axis=-1, keepdims=True), atol=1e-12)
+    np.testing.assert_array_equal(found.argmax(axis=-1), walk.argmax(axis=-1))
+
+
+def test_a_walk_that_leads_nowhere_stays_so_or_is_spread():
+    nowhere, powers = np.zeros((1, 1, 1, 4)), np.full((1, 1), 3.0)
+    np.testing.assert_array_equal(dynamics.sharpen(nowhere, powers), 0)
+    np.testing.assert_allclose(dynamics.sharpen(nowhere, powers, 1e-6), 0.25)
