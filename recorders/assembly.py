@@ -6,8 +6,7 @@ A field that cannot be recorded truthfully is left out and said; the others go o
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +14,8 @@ import torch
 from memviz import fields
 from memviz.recorders.capture import Capture, Channel, MemoryInfo, peek_interpreter_stack
 from memviz.recorders.faults import Faults
+from memviz.recorders.gradients import GradientChoice, GradientTaps
+from memviz.recorders.pending import Pending
 from memviz.recorders.selection import BatchChoice, FieldChoice
 from memviz.recorders.sink import Draft
 from memviz.recorders.staging import Backend, Selection, Snapshot, backend_for, snapshot
@@ -44,46 +45,90 @@ class Assembler:
         batch: which batch items.
         dtype: number format of floating-point fields; None as computed.
         backend: how tensors reach host memory; by default what suits their device.
+        grads: the fields whose gradients are recorded.
     """
 
-    def __init__(self, batch: BatchChoice, dtype: torch.dtype | None, backend: Backend | None = None) -> None:
+    def __init__(
+        self,
+        batch: BatchChoice,
+        dtype: torch.dtype | None,
+        backend: Backend | None = None,
+        grads: GradientChoice | None = None,
+    ) -> None:
         self.batch = batch
         self.dtype = dtype
+        self.grads = grads or GradientChoice(False)
         self._given = backend
         self._backends: dict[torch.device, Backend] = {}
         self.tapped: dict[str, TappedMemory] = {}
         self.ignored: frozenset[tuple[str, str]] = frozenset()
 
-    def assemble(self, capture: Capture, choice: FieldChoice, cloned: set[str], faults: Faults) -> Draft | None:
-        """The draft of one forward; None when there is nothing to record.
+    def assemble(
+        self,
+        capture: Capture,
+        choice: FieldChoice,
+        cloned: set[str],
+        faults: Faults,
+        *,
+        also: int | None = None,
+        spent: Callable[[int], None] = lambda nanoseconds: None,
+    ) -> Pending | None:
+        """What is kept of one forward; None when there is nothing to record.
 
         Args:
             capture: a finished capture.
             choice: decides over what taps brought; probes were chosen when they were placed.
             cloned: full names of fields that must be copied at once; extended when a tensor was written into.
             faults: hears about what is left out.
+            also: a batch item to record besides those that were asked for.
+            spent: told the nanoseconds that backward spends on recording gradients.
         """
         with _plain_torch():
             wanted = self._wanted(capture, choice, cloned)
             size = _batch_size(capture, wanted)
-            items = self.batch.items(size)
-            if not items:
-                faults.say(f"{self.batch} was asked for, but the batch has {size}; nothing is recorded of it", "error")
-                return None
-            snapshots = self._snapshots(capture, wanted, Selection(items, size), cloned, faults)
+            items: Sequence[int] | None = None
+            if not self.batch.worst:
+                items = self.batch.items(size)
+                if also is not None and also < size and also not in items and not capture.selected:
+                    items = (*items, also)
+                if not items:
+                    faults.say(
+                        f"{self.batch} was asked for, but the batch has {size}; nothing is recorded of it", "error"
+                    )
+                    return None
+            selection = Selection(range(size) if items is None else items, size)
+            snapshots = self._snapshots(capture, wanted, selection, cloned, faults)
             if not snapshots:
                 return None
-            groups = _by_device(snapshots)
+            pending = Pending(capture, snapshots, items, size)
+            if self.grads:
+                kept = {one.channel.full_name for one in snapshots}
+                followed = [
+                    index
+                    for index, channel in enumerate(capture.channels)
+                    if self.grads.wants(channel, channel.full_name in kept)
+                    and channel.full_name not in cloned
+                    and not capture.overwritten(index)
+                ]
+                pending.gradients = GradientTaps(
+                    capture, followed, None if items is None else selection, self.dtype, spent
+                )
+            return pending
+
+    def draft(self, pending: Pending, faults: Faults) -> Draft:
+        """Start the copies of a forward that waits for nothing any more."""
+        with _plain_torch():
+            groups = _by_device(pending.snapshots)
             return Draft(
-                step=capture.moment.step,
-                forward=capture.moment.forward,
-                wall=time.time(),
-                batch=items,
-                labels=capture.labels,
+                step=pending.moment.step,
+                forward=pending.moment.forward,
+                wall=pending.wall,
+                batch=pending.selection.items,
+                labels=pending.labels,
                 copies=[self._backend(device).start(group, faults.error) for device, group in groups.items()],
-                channels=tuple([one.channel for one in snapshots]),
-                memories=capture.memories,
-                nbytes=sum([one.tensor.nbytes for one in snapshots]),
+                channels=tuple([one.channel for one in pending.snapshots]),
+                memories=pending.memories,
+                nbytes=sum([one.tensor.nbytes for one in pending.snapshots]),
             )
 
     def _snapshots(
@@ -103,7 +148,8 @@ class Assembler:
                 _say_irregular(channel, len(values), times[channel.memory], faults)
             else:
                 try:
-                    snapshots.append(snapshot(channel, values, selection, self.dtype))
+                    open_choice = None if index in capture.selected else selection
+                    snapshots.append(snapshot(channel, values, open_choice, self.dtype))
                 except Exception as error:
                     faults.error(error, channel.full_name)
         return snapshots
@@ -111,9 +157,11 @@ class Assembler:
     def _wanted(self, capture: Capture, choice: FieldChoice, cloned: set[str]) -> Sequence[int]:
         """The channels to record. What taps brought is chosen now that it is known; states may leave a last value."""
         if not capture.tap_channels:
-            return range(len(capture.channels))
+            if not self.grads:
+                return range(len(capture.channels))
+            return [index for index, channel in enumerate(capture.channels) if channel.recorded]
         tapped = set(capture.tap_channels.values())
-        wanted = [index for index in range(len(capture.channels)) if index not in tapped]
+        wanted = [i for i, channel in enumerate(capture.channels) if i not in tapped and channel.recorded]
         planned = {capture.channels[index].full_name for index in wanted}
         by_memory: dict[str, dict[str, int]] = {}
         for (memory, field), index in capture.tap_channels.items():
@@ -139,7 +187,12 @@ class Assembler:
         if known is None or known.reached != reached:
             info = capture.memories.get(memory, MemoryInfo())
             known = self.tapped[memory] = TappedMemory(info, reached, choice.choose(memory, info, reached))
-            self.ignored = frozenset((name, field) for name, one in self.tapped.items() for field in one.unwanted())
+            self.ignored = frozenset(
+                (name, field)
+                for name, one in self.tapped.items()
+                for field in one.unwanted()
+                if not self.grads.extra(name, field)
+            )
         return known.chosen
 
     def _backend(self, device: torch.device) -> Backend:

@@ -33,8 +33,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Channel:
     """Where the values of one field of one memory come together.
 
-    `axes` are those of one value as the probe hands it over; see memviz.recorders.probes.Probe. `plain` says that its
-    values are simply collected.
+    `axes` are those of one value as the probe hands it over; see memviz.recorders.probes.Probe. `recorded` is False for
+    values that are collected for the sake of their gradient alone. `plain` says that values are simply collected.
     """
 
     memory: str
@@ -43,6 +43,7 @@ class Channel:
     keep: Keep = "all"
     finish: Callable[[Tensor], Tensor] | None = None
     mutable: bool = False
+    recorded: bool = True
 
     full_name: str = dataclasses.field(init=False)
     layout: Layout = dataclasses.field(init=False)
@@ -79,6 +80,8 @@ class Capture:
         tap_tables: by enclosing module, the channels of the names tapped in its frames.
         tap_frame, tap_names: the frame that tapped last, and its table.
         ignored: memory and field of taps that are known to be recorded by nobody.
+        choose: which items of a batch of a given size are recorded; None when that is not known yet.
+        selected: by channel whose values have the recorded items alone, the number of items in the whole batch.
     """
 
     __slots__ = (
@@ -87,6 +90,7 @@ class Capture:
         "arguments",
         "calls",
         "channels",
+        "choose",
         "ignored",
         "labels",
         "memories",
@@ -94,6 +98,7 @@ class Capture:
         "nanoseconds",
         "on_error",
         "plain",
+        "selected",
         "tap_channels",
         "tap_frame",
         "tap_names",
@@ -130,6 +135,8 @@ class Capture:
         self.tap_names: dict[str, int] = {}
         self.tap_tables: dict[str, dict[str, int]] = {}
         self.ignored = ignored
+        self.choose: Callable[[int], Sequence[int]] | None = None
+        self.selected: dict[int, int] = {}
         self._cloned = cloned
         self._copied = [channel.mutable for channel in channels]
         self.plain = [channel.plain for channel in channels]
@@ -186,7 +193,7 @@ class Capture:
             channel, values = self.channels[index], self.values[index]
             axis = channel.layout.batch
             if axis >= 0 and values and values[0].ndim == len(channel.axes):
-                size = int(values[0].shape[axis])
+                size = self.selected.get(index) or int(values[0].shape[axis])
                 if size != 1:
                     return size
         return size

@@ -8,6 +8,7 @@ do nothing by themselves: for a sampled forward, sites.py turns them into hooks 
 from __future__ import annotations
 
 import abc
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from memviz import fields
 from memviz.errors import RecorderError
+from memviz.recorders.calls import Call
 
 Keep = Literal["all", "first", "last"]
 """Which of the values of one forward are kept: one per time, or only the first, or only the last."""
@@ -31,13 +33,16 @@ OutputGetter = Callable[[Any], Any]
 class Place(NamedTuple):
     """Where a probe sits: the object, its method ("" for a hook on a module), and what takes the tensor there.
 
-    `before` says which kind of getter it is, and whether the probe sits before or after the call.
+    `before` says which kind of getter it is, and whether the probe sits before or after the call. With `whole` the
+    getter takes a `calls.Call`. For a function, `owners` are the modules inside which a call counts.
     """
 
     target: Any
     method: str
     before: bool
     getter: Callable[..., Any]
+    whole: bool = False
+    owners: tuple[nn.Module, ...] = ()
 
 
 def same(value: Any) -> Any:
@@ -60,6 +65,7 @@ class Probe(abc.ABC):
             or method that is called several times per time.
         finish: applied once to the stacked values [time, *axes], for example to reorder read modes.
         mutable: the model changes this tensor in place after it was picked, so that a copy is taken at once.
+        optional: that no value ever arrives is nothing to report, for what a model has only in some settings.
     """
 
     field: str
@@ -70,6 +76,7 @@ class Probe(abc.ABC):
     keep: Keep = "all"
     finish: Callable[[Tensor], Tensor] | None = None
     mutable: bool = False
+    optional: bool = False
 
     def value_axes(self) -> tuple[str, ...]:
         """The axes of the picked tensor.
@@ -133,13 +140,65 @@ class MethodProbe(Probe):
         target = self.of(_submodule(module, self.path, self.field))
         function = getattr(target, self.method, None)
         if not callable(function):
-            raise RecorderError(
-                f"the probe of {self.field!r} wraps {type(target).__name__}.{self.method}(), which does not exist; "
-                f"the adapter was written for another version of this model"
-            )
+            raise RecorderError(_no_method(self.field, target, self.method))
         if self.argument is None:
             return Place(target, self.method, False, self.pick)
         return Place(target, self.method, True, argument_getter(function, self.argument, self.pick, self.field))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallProbe(Probe):
+    """Computes a value from a whole call: its arguments and what it returned.
+
+    Attributes:
+        compute: takes a `calls.Call` and gives the value, or None for "not this time". What it computes stays beside
+            the model: it runs without gradients, must draw no random numbers and write into nothing. Tensors that
+            went through `Call.select` have the recorded batch items alone, and so must the value then.
+        method: a plain method to look at; the forward of the module itself when it is "".
+    """
+
+    compute: Callable[[Call], Any]
+    method: str = ""
+    path: str = ""
+
+    def place(self, module: nn.Module) -> Place:
+        """See Probe.place."""
+        target = _submodule(module, self.path, self.field)
+        if self.method and not callable(getattr(target, self.method, None)):
+            raise RecorderError(_no_method(self.field, target, self.method))
+        return Place(target, self.method, False, self.compute, whole=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionProbe(Probe):
+    """Computes a value from calls of a function that is no method, while a method of the memory's module runs.
+
+    The function is wrapped where it is looked up, during sampled forwards only. It is passed its arguments and returns
+    its result unchanged, so a fused kernel stays the kernel that it is.
+
+    Attributes:
+        function: "package.module:name", where callers look it up, such as
+            "torch.nn.functional:scaled_dot_product_attention".
+        compute: see CallProbe.
+        inside: relative paths of the modules of whose methods a call counts as this memory's; the nearest module on
+            the stack that any memory names is the one that a call belongs to.
+    """
+
+    function: str
+    compute: Callable[[Call], Any]
+    inside: tuple[str, ...] = ("",)
+
+    def place(self, module: nn.Module) -> Place:
+        """See Probe.place."""
+        home, _, name = self.function.partition(":")
+        try:
+            target = importlib.import_module(home)
+        except ImportError as error:
+            raise RecorderError(f"the probe of {self.field!r} looks into {home!r}: {error}") from error
+        if not callable(vars(target).get(name)):
+            raise RecorderError(f"the probe of {self.field!r} wraps {name!r}, which {home} does not have")
+        owners = tuple(_submodule(module, path, self.field) for path in self.inside)
+        return Place(target, name, False, self.compute, whole=True, owners=owners)
 
 
 def value_axes(field: str, axes: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -190,6 +249,13 @@ def argument_getter(
         return None if value is None else pick(value)
 
     return get if pick is same else get_part
+
+
+def _no_method(field: str, target: Any, method: str) -> str:
+    return (
+        f"the probe of {field!r} wraps {type(target).__name__}.{method}(), which does not exist; "
+        f"the adapter was written for another version of this model"
+    )
 
 
 def _submodule(module: nn.Module, path: str, field: str) -> nn.Module:

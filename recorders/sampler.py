@@ -195,6 +195,7 @@ class Sampler:
             self._faults.error,
             self._assembler.ignored,
         )
+        capture.choose = self._assembler.batch.items
         self._here.capture = capture
         open_captures().append((self._model, capture))
         tap.captures_changed(1)

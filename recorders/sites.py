@@ -16,8 +16,10 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from memviz.recorders.calls import Call, aliases, beside
 from memviz.recorders.capture import Capture, Channel, peek_interpreter_stack
-from memviz.recorders.probes import Probe, same
+from memviz.recorders.probes import Place, Probe, same
+from memviz.recorders.wraps import unwrap, wrap
 
 FindCapture = Callable[[], Capture | None]
 
@@ -38,12 +40,21 @@ class Site:
     Returns None from every hook, whatever happens: a recorder never alters a value.
     """
 
-    def __init__(self, target: Any, method: str, before: bool, index: int, find: FindCapture) -> None:
-        self.target = target
-        self.method = method
-        self.before = before
+    def __init__(self, place: Place, index: int, find: FindCapture) -> None:
+        self.target = place.target
+        self.method = place.method
+        self.before = place.before
+        self.whole = place.whole
+        self.owners = place.owners
         self.index = index
         self.find = find
+        self._homes = [(self.target, self.method)] if self.method else []
+        if self.owners:
+            self._homes += [
+                home
+                for home in aliases(vars(self.target)[self.method], self.owners)
+                if home != (self.target, self.method)
+            ]
         self._takes: list[tuple[Probe, int, Callable[..., Any]]] = []
         self._opening: list[_Takes] = [[]]  # by call, for the first calls of a forward
         self._steady: list[_Takes] = [[]]  # by call modulo its length, for all later ones
@@ -110,6 +121,25 @@ class Site:
                     capture.on_error(error, capture.channels[channel].full_name)
             capture.nanoseconds += perf_counter_ns() - start
 
+    def collect_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> None:
+        """Compute values from a whole call, if this thread captures."""
+        capture = self.find()
+        if capture is not None and _current_graph_task_id() == -1:
+            start = perf_counter_ns()
+            module = self.owners[0] if self.owners else self.target
+            for channel, compute in self._next(capture):
+                try:
+                    call = Call(module, args, kwargs, output, capture.choose)
+                    with beside(_device(args, kwargs, output)):
+                        value = compute(call)
+                    if value is not None:
+                        if call.size is not None:
+                            capture.selected[channel] = call.size
+                        capture.put(channel, value)
+                except Exception as error:
+                    capture.on_error(error, capture.channels[channel].full_name)
+            capture.nanoseconds += perf_counter_ns() - start
+
     def settle(self, capture: Capture) -> None:
         """Take the values out of the arguments that were kept as they were passed."""
         calls = capture.arguments[self.index]
@@ -148,10 +178,16 @@ class Site:
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         self.collect_after(output)
 
+    def _whole_hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        self.collect_call(args, kwargs, output)
+
     def plug(self) -> None:
-        """Place the hook or the wrap."""
+        """Place the hook or the wraps."""
         if self.method:
-            _wrap(self)
+            for target, name in self._homes:
+                wrap(self, target, name)
+        elif self.whole:
+            self._handle = self.target.register_forward_hook(self._whole_hook, with_kwargs=True)
         elif self.before:
             self._handle = self.target.register_forward_pre_hook(self._pre_hook, with_kwargs=True)
         else:
@@ -160,7 +196,8 @@ class Site:
     def unplug(self) -> None:
         """Take it out again, leaving the model as it was."""
         if self.method:
-            _unwrap(self)
+            for target, name in self._homes:
+                unwrap(self, target, name)
         elif self._handle is not None:
             self._handle.remove()
             self._handle = None
@@ -178,16 +215,20 @@ def make_sites(
     Raises:
         RecorderError: the model lacks a place that a probe names.
     """
-    sites: dict[tuple[int, str, bool], Site] = {}
+    sites: dict[tuple[Any, ...], Site] = {}
     channels: list[Channel] = []
+    indices: dict[str, int] = {}
     for module, probe, channel in probes:
-        target, method, before, getter = probe.place(module)
-        key = (id(target), method, before)
+        place = probe.place(module)
+        key = (id(place.target), place.method, place.before, place.whole, tuple(map(id, place.owners)))
         site = sites.get(key)
         if site is None:
-            site = sites[key] = Site(target, method, before, len(sites), find)
-        site.take(probe, len(channels), getter)
-        channels.append(channel)
+            site = sites[key] = Site(place, len(sites), find)
+        # Two probes of one field are two ways in which its value may come.
+        index = indices.setdefault(channel.full_name, len(channels))
+        site.take(probe, index, place.getter)
+        if index == len(channels):
+            channels.append(channel)
     return list(sites.values()), channels
 
 
@@ -231,52 +272,9 @@ class SitePlug:
                     site.unplug()
 
 
-_MARK = "_memviz_sites"
-_wrap_lock = threading.Lock()
-
-
-def _wrap(site: Site) -> None:
-    """Wrap a method on its instance. Several recorders share one wrap, so that any of them may go first."""
-    with _wrap_lock:
-        attributes = vars(site.target)
-        current = attributes.get(site.method)
-        sites = getattr(current, _MARK, None)
-        if sites is None:
-            original = getattr(site.target, site.method)
-            sites = []
-            wrapper = _make_wrapper(original, sites)
-            wrapper.__dict__[_MARK] = sites
-            wrapper.__dict__["_memviz_previous"] = current
-            attributes[site.method] = wrapper
-        sites.append(site)
-
-
-def _unwrap(site: Site) -> None:
-    with _wrap_lock:
-        attributes = vars(site.target)
-        wrapper = attributes.get(site.method)
-        sites = getattr(wrapper, _MARK, None)
-        if sites is None or site not in sites:
-            return
-        sites.remove(site)
-        if not sites:
-            previous = vars(wrapper)["_memviz_previous"]
-            if previous is None:
-                del attributes[site.method]
-            else:
-                attributes[site.method] = previous
-
-
-def _make_wrapper(original: Callable[..., Any], sites: list[Site]) -> Callable[..., Any]:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        here = tuple(sites)
-        for site in here:
-            if site.before:
-                site.collect_before(args, kwargs)
-        output = original(*args, **kwargs)
-        for site in here:
-            if not site.before:
-                site.collect_after(output)
-        return output
-
-    return wrapper
+def _device(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> torch.device:
+    """Where a call computed, as far as its tensors tell."""
+    for value in (*args, *kwargs.values(), output, *(output if isinstance(output, tuple | list) else ())):
+        if isinstance(value, torch.Tensor):
+            return value.device
+    return torch.device("cpu")

@@ -94,13 +94,15 @@ class Snapshot(NamedTuple):
         return storable(shaped, self.dtype)
 
 
-def snapshot(channel: Channel, values: list[Tensor], selection: Selection, dtype: torch.dtype | None) -> Snapshot:
+def snapshot(
+    channel: Channel, values: list[Tensor], selection: Selection | None, dtype: torch.dtype | None
+) -> Snapshot:
     """Copy the values of a channel into one tensor, which is all that the training thread must do itself.
 
     Args:
         channel: says which axes the values have.
         values: one tensor per time; for a field without time, or whose values bring their own, mostly one.
-        selection: which batch items.
+        selection: which batch items; None for values that have been selected already.
         dtype: of the stored field.
 
     Raises:
@@ -114,15 +116,20 @@ def snapshot(channel: Channel, values: list[Tensor], selection: Selection, dtype
         )
     axis = plan.batch
     later: Selection | None = selection
-    if axis < 0 or (selection.everything and first.shape[axis] == selection.size):
+    if selection is None or axis < 0 or (selection.everything and first.shape[axis] == selection.size):
         later = None
     elif first.nbytes > SMALL:
         values, later = [selection.of(value, axis, channel.full_name) for value in values], None
-    if plan.timed:
-        return Snapshot(channel, torch.stack(values), later, dtype)
+    return Snapshot(channel, joined(channel, values), later, dtype)
+
+
+def joined(channel: Channel, values: list[Tensor]) -> Tensor:
+    """The values of a channel in one tensor of their own, along time."""
+    if channel.layout.timed:
+        return torch.stack(values)
     if len(values) == 1:
-        return Snapshot(channel, values[0].clone(memory_format=torch.contiguous_format), later, dtype)
-    return Snapshot(channel, torch.cat(values, channel.axes.index("time")), later, dtype)
+        return values[0].clone(memory_format=torch.contiguous_format)
+    return torch.cat(values, channel.axes.index("time"))
 
 
 Failed = Callable[[Exception, str], None]
