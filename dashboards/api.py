@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import zlib
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,22 +14,18 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from memviz._version import __version__
-from memviz.dashboards import inspection
+from memviz.dashboards.answers import ANSWERS, Answer
+from memviz.dashboards.desk import Desk
 from memviz.dashboards.downsample import curve
-from memviz.dashboards.fieldview import FieldView, Values, view
-from memviz.dashboards.frames import MAX_MATRICES, frame, matrices
+from memviz.dashboards.fieldview import Values
 from memviz.dashboards.numbers import numbers, strict
 from memviz.dashboards.params import ApiError, Params
 from memviz.dashboards.source import Source
 from memviz.dashboards.summaries import Summaries, age, details, gaps, revision
-from memviz.errors import FieldError, MemvizError, TraceNotFound
-from memviz.fields import MODEL
+from memviz.errors import FieldError, MemvizError, PlaceError, TraceNotFound
 from memviz.trace.reader import Record, Trace
 
 log = logging.getLogger(__name__)
-
-MAX_NUMBERS = 200_000
-"""Numbers that the values route sends at once."""
 
 AT_ONCE = 2
 """Records worked on at the same time: each may need a hundred megabytes, and more at once would not be faster."""
@@ -43,6 +39,7 @@ def blueprint(source: Source) -> Blueprint:
     """The routes that answer from `source`; register it on the Flask server of the dashboard."""
     api = Blueprint("memviz_api", __name__)
     summaries = Summaries(source)
+    desk = Desk(source)
     at_once = threading.Semaphore(AT_ONCE)
 
     @api.get("/healthz")
@@ -74,7 +71,7 @@ def blueprint(source: Source) -> Blueprint:
         params.done()
         return _json(_scalars(source.trace(run), name, columns, first, last))
 
-    def on_record(run: str, index: int, build: Callable[[Values, Params], bytes | dict[str, Any]]) -> Response:
+    def on_record(answer_of: Answer, run: str, index: int) -> Response:
         """Answer from one record; what it says never changes, so a browser may keep it."""
         params, identity = _params(), source.identity(run)
         etag = f"{zlib.crc32(request.full_path.encode()):08x}-{identity}"
@@ -83,104 +80,21 @@ def blueprint(source: Source) -> Blueprint:
         else:
             values = Values(_record(source.trace(run), index), (identity, index), source.arrays)
             with at_once:
-                body = build(values, params)
+                body = answer_of(values, params, index)
             answer = _json(body) if isinstance(body, dict) else Response(body, mimetype="application/octet-stream")
         answer.set_etag(etag)
         # A run made anew has another version; only an address that names the version means one content for ever.
         answer.headers["Cache-Control"] = IMMUTABLE if request.args.get("v") == identity else REVALIDATE
         return answer
 
-    @api.get("/api/v1/runs/<path:run>/records/<int:index>")
-    def record(run: str, index: int) -> Response:
-        def build(values: Values, params: Params) -> dict[str, Any]:
-            params.done()
-            return {"index": index, **inspection.describe(values)}
+    @api.get("/api/v1/runs/<path:run>/findings")
+    def findings(run: str) -> Response:
+        _params().done()
+        return _json(desk.ask(run))
 
-        return on_record(run, index, build)
-
-    @api.get("/api/v1/runs/<path:run>/records/<int:index>/frame")
-    def record_frame(run: str, index: int) -> Response:
-        def build(values: Values, params: Params) -> bytes:
-            columns, rows = params.whole("px", 672, low=1, high=4096), params.whole("py", 320, low=1, high=4096)
-            memory, item = _memory(values, params), _item(values, params)
-            log = _log(params)
-            params.done()
-            about = {"index": index, "step": values.record.step}
-            return frame(values, memory, item, columns, rows, about, log=log)
-
-        return on_record(run, index, build)
-
-    @api.get("/api/v1/runs/<path:run>/records/<int:index>/matrices")
-    def record_matrices(run: str, index: int) -> Response:
-        def build(values: Values, params: Params) -> bytes:
-            field, item = _field(values, params), _item(values, params)
-            if not field.is_matrix:
-                raise ApiError(
-                    400, f"{field.name} is no matrix at each time", "two axes beside time and heads", "use frame"
-                )
-            head = params.whole("head", 0, high=len(field.heads) - 1)
-            length = field.length("time")
-            start = params.whole("t0", 0, high=max(0, length - 1))
-            stop = params.whole("t1", min(length, start + 32), low=start + 1)
-            pixels = params.whole("px", 220, low=1, high=2048)
-            params.done()
-            stop = min(stop, length)
-            if stop - start > MAX_MATRICES:
-                raise ApiError(
-                    400, f"{stop - start} times are asked for", f"at most {MAX_MATRICES}", "ask in several requests"
-                )
-            about = {"index": index, "step": values.record.step, "times": length}
-            return matrices(values, field, item, head, start, stop, pixels, about)
-
-        return on_record(run, index, build)
-
-    @api.get("/api/v1/runs/<path:run>/records/<int:index>/cell")
-    def cell(run: str, index: int) -> Response:
-        def build(values: Values, params: Params) -> dict[str, Any]:
-            memory, item = _memory(values, params), _item(values, params)
-            time = params.whole("time", high=max(0, values.record.lengths.get(memory, 1) - 1))
-            slots = inspection.slots(values, memory)
-            slot = params.optional("slot", high=max(0, slots - 1))
-            params.done()
-            return inspection.cell(values, memory, item, time, slot)
-
-        return on_record(run, index, build)
-
-    @api.get("/api/v1/runs/<path:run>/records/<int:index>/slot")
-    def slot(run: str, index: int) -> Response:
-        def build(values: Values, params: Params) -> dict[str, Any]:
-            memory, item = _memory(values, params), _item(values, params)
-            slot = params.whole("slot", high=max(0, inspection.slots(values, memory) - 1))
-            params.done()
-            return inspection.slot_life(values, memory, item, slot)
-
-        return on_record(run, index, build)
-
-    @api.get("/api/v1/runs/<path:run>/records/<int:index>/walk")
-    def walk(run: str, index: int) -> Response:
-        def build(values: Values, params: Params) -> dict[str, Any]:
-            memory, item = _memory(values, params), _item(values, params)
-            time = params.whole("time", high=max(0, values.record.lengths.get(memory, 1) - 1))
-            slot = params.whole("slot", high=max(0, inspection.slots(values, memory) - 1))
-            head, hops = params.whole("head", 0), params.whole("hops", 6, high=256)
-            params.done()
-            return inspection.walk(values, memory, item, time, slot, head, hops)
-
-        return on_record(run, index, build)
-
-    @api.get("/api/v1/runs/<path:run>/records/<int:index>/values")
-    def exact_values(run: str, index: int) -> Response:
-        def build(values: Values, params: Params) -> dict[str, Any]:
-            field = _field(values, params)
-            chosen = {
-                "batch": params.optional("item", high=field.length("batch") - 1),
-                "head": params.optional("head", high=max(0, len(field.heads) - 1)),
-                "time": params.optional("time", high=max(0, field.length("time") - 1)),
-            }
-            params.done()
-            return inspection.exact(values, field, chosen, MAX_NUMBERS)
-
-        return on_record(run, index, build)
+    for name, answer in ANSWERS.items():
+        address = "/api/v1/runs/<path:run>/records/<int:index>" + (f"/{name}" if name else "")
+        api.add_url_rule(address, f"record_{name}", partial(on_record, answer))
 
     @api.route("/api/", defaults={"rest": ""})
     @api.route("/api/<path:rest>")
@@ -205,33 +119,6 @@ def _record(trace: Trace, index: int) -> Record:
             404, f"there is no record {index}", f"0 to {len(trace) - 1}" if len(trace) else "no record yet", "wait"
         )
     return trace[index]
-
-
-def _memory(values: Values, params: Params) -> str:
-    known = list(values.record.memories)
-    name = params.text("memory", next((memory for memory in known if memory != MODEL), MODEL))
-    if name not in known:
-        raise ApiError(404, f"there is no memory {name!r}", f"one of: {', '.join(known)}", "change memory")
-    return name
-
-
-def _log(params: Params) -> bool:
-    scale = params.text("scale", "linear")
-    if scale not in ("linear", "log"):
-        raise ApiError(400, f"there is no scale {scale!r:.40}", "linear or log", "change scale")
-    return scale == "log"
-
-
-def _item(values: Values, params: Params) -> int:
-    return params.whole("item", 0, high=max(0, len(values.record.batch) - 1))
-
-
-def _field(values: Values, params: Params) -> FieldView:
-    name = params.text("field")
-    if name not in values.record.fields:
-        known = ", ".join(values.record.fields)
-        raise ApiError(404, f"this record has no field {name!r}", f"one of: {known}", "change field")
-    return view(values.record, name)
 
 
 def _records(trace: Trace, start: int) -> dict[str, Any]:
@@ -279,7 +166,7 @@ def _failure(error: Exception) -> Response:
     """Every failure as JSON: the client's fault with its remedy, the trace's fault in the words of its error."""
     if isinstance(error, HTTPException):
         error = ApiError(error.code or 500, error.description or error.name, "a route of docs/api.md", "")
-    elif isinstance(error, (TraceNotFound, FieldError)):
+    elif isinstance(error, (TraceNotFound, FieldError, PlaceError)):
         error = ApiError(404, str(error), "a run, record and field that exist", "choose another")
     elif isinstance(error, (MemvizError, OSError)):
         error = ApiError(500, str(error), "a trace that can be read", "run `memviz repair` on it")

@@ -146,6 +146,10 @@ class Values:
         box = self._cache.get((*self._key, name), boxed)
         return float(box[0]) if len(box) else None
 
+    def array(self, name: str, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Numbers computed from the record, remembered like its values; read-only."""
+        return self._cache.get((*self._key, name), make)
+
     def whole(self, field: FieldView) -> Array:
         """All values of a field, with all its axes.
 

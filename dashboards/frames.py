@@ -24,7 +24,7 @@ from memviz.dashboards.tiles import (
     tile,
 )
 from memviz.errors import FieldError, MemvizError
-from memviz.fields import CATALOGUE, MODEL, bare_name
+from memviz.fields import CATALOGUE, INITIAL_PREFIX, MODEL, bare_name, memory_of
 
 MAX_MATRICES = 128
 """Times of one matrix in one answer."""
@@ -151,7 +151,16 @@ class _Strip:
 
 
 def matrices(
-    values: Values, field: FieldView, item: int, head: int, start: int, stop: int, pixels: int, about: Mapping[str, Any]
+    values: Values,
+    field: FieldView,
+    item: int,
+    head: int,
+    start: int,
+    stop: int,
+    pixels: int,
+    about: Mapping[str, Any],
+    *,
+    change: bool = False,
 ) -> bytes:
     """One matrix field at the times `[start, stop)`, a tile per time on the scale of the whole record.
 
@@ -164,12 +173,18 @@ def matrices(
         stop: time after the last.
         pixels: largest number of rows and of columns of a tile.
         about: further members for the header.
+        change: send the change since the time before instead, from exact values, on the scale of the field; at the
+            first time the change since the initial state.
 
     Raises:
         FieldError: too many values.
     """
     scale = record_scale(values, field, item)
-    exact = values.times(field, item, start, stop)
+    if change:
+        scale = scale_of("signed", np.array(scale))
+        exact = _changes(values, field, item, start, stop)
+    else:
+        exact = values.times(field, item, start, stop)
     index, stack = list(pictures(field, exact))[head]
     row_axis, col_axis = field.picture_axes
     tiles = []
@@ -177,12 +192,29 @@ def matrices(
         meta = {
             **_identity(field, index),
             "id": f"{field.tile_id(index)}@{start + offset}",
+            **({"kind": "signed", "change": True} if change else {}),
             "time": start + offset,
             "row_axis": row_axis,
             "col_axis": col_axis,
         }
         tiles.append(tile(picture, meta, scale, pixels, pixels))
     return envelope({**about, "item": item, "field": field.name, "head": head}, tiles)
+
+
+def _changes(values: Values, field: FieldView, item: int, start: int, stop: int) -> Array:
+    """How a field differs from the time before, [time, ...] for the times [start, stop)."""
+    if start:
+        exact = values.times(field, item, start - 1, stop).astype(np.float64)
+    else:
+        later = values.times(field, item, 0, stop).astype(np.float64)
+        name = f"{memory_of(field.name)}/{INITIAL_PREFIX}{bare_name(field.name)}"
+        first = np.zeros_like(later[:1])
+        if name in values.record.stored:
+            known = values.record.read(name)
+            first[0] = known[item if len(known) > 1 else 0]
+        exact = np.concatenate([first, later])
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(np.diff(exact, axis=0))
 
 
 def record_scale(values: Values, field: FieldView, item: int) -> tuple[float, float]:

@@ -149,19 +149,8 @@ def walk(values: Values, memory: str, item: int, time: int, slot: int, head: int
     Raises:
         ApiError: the memory has no links, or no such write head.
     """
-    name = f"{memory}/link_matrix"
-    if name not in values.record.fields:
-        raise ApiError(404, f"memory {memory!r} has no link matrix in this record", "a DNC memory", "choose another")
-    field = view(values.record, name)
-    links = [picture[0] for _, picture in pictures(field, values.times(field, item, time, time + 1))]
-    if head >= len(links):
-        raise ApiError(400, f"head={head} is out of range", f"0 to {len(links) - 1}, a write head", "change head")
-    link = links[head].astype(np.float64)
-    write = _field(values, memory, "write_weights")
-    last = np.full(len(link), -1)
-    if write is not None:
-        stacked = np.stack([picture for _, picture in pictures(write, values.item(write, item))], axis=1)
-        last = _last_write(stacked[: time + 1], np.array([time]))[0]
+    link = link_at(values, memory, item, time, head)
+    last = last_writes(values, memory, item, time, len(link))
     weights = np.zeros(len(link))
     weights[slot] = 1.0
     steps: list[dict[str, Any]] = []
@@ -182,6 +171,31 @@ def walk(values: Values, memory: str, item: int, time: int, slot: int, head: int
     # Slots in the order in which they were last written; those never written come last, by index.
     order = sorted(range(len(link)), key=lambda index: (last[index] < 0, last[index], index))
     return {"hops": steps, "order": order, "written": int((last >= 0).sum())}
+
+
+def link_at(values: Values, memory: str, item: int, time: int, head: int) -> NDArray[np.float64]:
+    """The links of one write head at one time, [slot_to, slot_from].
+
+    Raises:
+        ApiError: the memory has no links, or no such write head.
+    """
+    name = f"{memory}/link_matrix"
+    if name not in values.record.fields:
+        raise ApiError(404, f"memory {memory!r} has no link matrix in this record", "a DNC memory", "choose another")
+    field = view(values.record, name)
+    links = [picture[0] for _, picture in pictures(field, values.times(field, item, time, time + 1))]
+    if head >= len(links):
+        raise ApiError(400, f"head={head} is out of range", f"0 to {len(links) - 1}, a write head", "change head")
+    return links[head].astype(np.float64)
+
+
+def last_writes(values: Values, memory: str, item: int, time: int, slots: int) -> NDArray[np.int64]:
+    """Time of the last write of each slot at or before a time, [slot]; -1 where there was none, or none is known."""
+    write = _field(values, memory, "write_weights")
+    if write is None:
+        return np.full(slots, -1)
+    stacked = np.stack([picture for _, picture in pictures(write, values.item(write, item))], axis=1)
+    return _last_write(stacked[: time + 1], np.array([time]))[0]
 
 
 def exact(values: Values, field: FieldView, chosen: Mapping[str, int | None], limit: int) -> dict[str, Any]:

@@ -34,6 +34,9 @@ class Params:
         self._args = args
         self._read: set[str] = set(shared)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._args
+
     def text(self, name: str, default: str | None = None) -> str:
         """A text parameter; required unless there is a default."""
         values = self._values(name)

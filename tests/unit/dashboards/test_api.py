@@ -288,7 +288,7 @@ def test_a_corrupt_trace_is_an_answer_in_words(tmp_path, new_client):
 
 
 def test_a_mistake_of_the_server_is_an_answer_too(served, monkeypatch, caplog):
-    monkeypatch.setattr("memviz.dashboards.api.frame", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("memviz.dashboards.frames.frame", lambda *_, **__: 1 / 0)
     error = served.client.error("/api/v1/runs/copy/records/0/frame", 500)
     assert "ZeroDivisionError" in error["what"]
     assert "a request failed" in caplog.text
