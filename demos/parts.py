@@ -41,6 +41,12 @@ TASKS: Mapping[str, Part] = MappingProxyType(
     {
         "copy": Part("memviz.demos.tasks.copy_task:CopyTask", "say random items again in order"),
         "reverse": Part("memviz.demos.tasks.reverse:ReverseTask", "say random items again from the last to the first"),
+        "repeat": Part("memviz.demos.tasks.repeat_copy:RepeatCopyTask", "say random items several times over"),
+        "recall": Part("memviz.demos.tasks.associative_recall:AssociativeRecallTask", "say what came after an item"),
+        "ngrams": Part("memviz.demos.tasks.ngrams:NGramTask", "predict bits whose chances are new in every sequence"),
+        "sort": Part("memviz.demos.tasks.priority_sort:PrioritySortTask", "say items in the order of their priority"),
+        "adding": Part("memviz.demos.tasks.adding:AddingTask", "add the two numbers that are marked"),
+        "argmax": Part("memviz.demos.tasks.argmax:ArgmaxTask", "say the item with the largest value"),
     }
 )
 """Called with options by name; see memviz.demos.tasks.task."""

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from memviz.demos.models.options import at_least_one, at_most, number
-from memviz.demos.tasks.sequence import (
-    PROBE_SEED,
-    SequenceBatch,
-    SequenceTask,
-    bits_of,
-    draw_length,
-    letters,
-    random_items,
-)
+from memviz.demos.tasks.ranged import RangedTask
+from memviz.demos.tasks.sequence import PROBE_SEED, SequenceBatch, bits_of, letters, random_items
 
 
 @dataclass(frozen=True, slots=True)
-class CopyTask(SequenceTask):
-    """Items of `width` random bits, `shortest` to `longest` of them in training.
-
-    The input has one more channel, which marks the delimiter. The probe is longer than anything in training: it shows
-    whether the model learned to copy or learned the training lengths.
-    """
-
-    width: int = 6
-    shortest: int = 1
-    longest: int = 8
-    solved: float = 0.01
-
-    def __post_init__(self) -> None:
-        at_least_one(width=self.width, longest=self.longest)
-        at_most(self.longest, "longest", shortest=self.shortest)
-        number(0, solved=self.solved)
+class CopyTask(RangedTask):
+    """Items of `width` random bits. The input has one more channel, which marks the delimiter."""
 
     @property
     def input_size(self) -> int:
@@ -47,25 +25,17 @@ class CopyTask(SequenceTask):
         """The bits of an item."""
         return self.width
 
-    @property
-    def lengths(self) -> tuple[int, ...]:
-        """Up to three times the longest of the training."""
-        return tuple(round(self.longest * part) for part in (0.5, 1, 1.25, 1.5, 2, 2.5, 3))
-
-    def batch(self, size: int, generator: torch.Generator, level: float = 1.0) -> SequenceBatch:
-        """`size` sequences of one random length."""
-        length = draw_length(self.shortest, self.longest, level, generator)
+    def draw(self, size: int, length: int, generator: torch.Generator) -> SequenceBatch:
+        """`size` sequences of `length` random items."""
         return self.sequences(random_items(size, length, self.width, generator))
 
     def probe(self) -> SequenceBatch:
         """One fixed sequence of two items more than the longest of the training, all different where they can be."""
         generator = torch.Generator().manual_seed(PROBE_SEED)
-        order = torch.randperm(2**self.width, generator=generator).repeat(1 + self.longest // 2**self.width + 1)
+        # Enough for any probe, and no more work than that for items of many bits.
+        kinds = 2 ** min(self.width, 16)
+        order = torch.randperm(kinds, generator=generator).repeat(1 + (self.longest + 2) // kinds)
         return self.sequences(bits_of(order[: self.longest + 2], self.width).unsqueeze(0))
-
-    def of_length(self, length: int) -> CopyTask:
-        """Copies of `length` items."""
-        return replace(self, shortest=length, longest=length)
 
     def sequences(self, items: Tensor) -> SequenceBatch:
         """Input and target for given items [batch, item, bit]: the items, the delimiter, and room to answer."""

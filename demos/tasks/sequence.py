@@ -135,20 +135,21 @@ def random_items(size: int, items: int, width: int, generator: torch.Generator) 
 
 def distinct_items(size: int, items: int, width: int, generator: torch.Generator) -> Tensor:
     """Random bits such that no two items of a sequence are equal, [size, items, width]; `items` <= 2^width."""
-    # The order of random numbers is a random permutation, and its beginning a draw without replacement.
-    drawn = torch.rand(size, 2**width, generator=generator).argsort(dim=1)[:, :items]
-    return bits_of(drawn, width)
+    numbers = torch.randint(0, 2**width, (size, items), generator=generator)
+    while True:
+        # In a stable sort of equal numbers the first drawn comes first, so it is the others that are drawn again.
+        ascending, order = numbers.sort(dim=1, stable=True)
+        equal = torch.zeros_like(numbers, dtype=torch.bool)
+        equal.scatter_(1, order[:, 1:], ascending[:, 1:] == ascending[:, :-1])
+        again = int(equal.sum())
+        if not again:
+            return bits_of(numbers, width)
+        numbers[equal] = torch.randint(0, 2**width, (again,), generator=generator)
 
 
 def bits_of(numbers: Tensor, width: int) -> Tensor:
     """The lowest `width` bits of whole numbers, lowest first, as a new last axis."""
     return (numbers.unsqueeze(-1) >> torch.arange(width, device=numbers.device) & 1).float()
-
-
-def draw_length(shortest: int, longest: int, level: float, generator: torch.Generator) -> int:
-    """A length from `shortest` up to the part `level` of the way to `longest`, each as likely."""
-    reached = shortest + round((longest - shortest) * level)
-    return int(torch.randint(shortest, reached + 1, (), generator=generator))
 
 
 def letters(count: int) -> list[str]:
