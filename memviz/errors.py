@@ -17,6 +17,7 @@
     │   └── MissingFieldError             a promised field never arrived
     ├── OptionError (ValueError)          an option of a model or a task that it cannot have
     ├── UnknownNameError (LookupError)    an unknown demo, adapter, page, with the nearest known name
+    ├── CheckpointError (ValueError)      a checkpoint is missing, damaged, or of another model
     ├── ClusterError (RuntimeError)       a Dask cluster cannot be reached, or failed
     └── ServerError (RuntimeError)        the dashboard server cannot start
 
@@ -105,6 +106,10 @@ class UnknownNameError(MemvizError, LookupError):
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"there is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+class CheckpointError(MemvizError, ValueError):
+    """A checkpoint of a demo is missing, damaged, or does not fit the model."""
 
 
 class ClusterError(MemvizError, RuntimeError):
