@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from memviz.demos.models.dnc import DNC as DNC
+from memviz.demos.models.ntm import NTM as NTM
+from memviz.demos.models.sam import SAM as SAM
+from memviz.demos.models.sdnc import SDNC as SDNC
 
-__all__ = ["DNC"]
+__all__ = ["DNC", "SAM", "SDNC", "NTM"]

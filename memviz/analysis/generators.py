@@ -135,6 +135,9 @@ def view(record: Source, memory: str | None = None, batch: int = 0, times: int |
         gates = item(record.read(f"{name}/free_gates", slice(0, times)), batch)
         earlier = np.concatenate([initial(record, name, "read_weights", batch, reads.shape[1:])[None], reads[:-1]])
         retention = np.prod(1 - gates[:, :, None] * earlier, axis=1)
+    if schema.attributes.get("write_order") == "last":
+        # What the other heads meant to write is lost.
+        weights[:, :-1] = 0
     update = EraseAdd.of(
         weights, vectors, erase, retention=retention, series=schema.attributes.get("write_order") == "series"
     )

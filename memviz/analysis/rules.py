@@ -6,8 +6,10 @@ Attributes of a memory's schema that say where an implementation departs from Gr
 |---|---|---|
 | `allocation_delta` | usage is lifted to delta + (1 - delta) u before allocation | 0 |
 | `cosine_delta` | added to the product of norms in the cosine | 0 |
-| `write_order` | "parallel": heads erase, then add, together; "series": one head after the other | "parallel" |
+| `write_order` | heads erase, then add, together ("parallel"), in "series", or the "last" one alone | "parallel" |
 | `read_order` | reads come "after_write", "before_write", or after so many write heads each, [0, 1] | "after_write" |
+| `shifts` | NTM: how far each of the allowed shifts moves a weighting, in slots, [-1, 0, 1] | left open |
+| `normalizing_delta` | NTM: added to the sum that a sharpened weighting is divided by | 0 |
 | `deallocation` | what is freed is also cleared from memory, before the write (Csordas, Schmidhuber 2019) | false |
 | `masking` | lookups compare only the masked words of keys and slots (Csordas, Schmidhuber 2019) | false |
 | `link_sharpening` | the walks along the links are sharpened by emitted powers (Csordas, Schmidhuber 2019) | false |
@@ -20,7 +22,7 @@ Of a dynamic memory network, `episode` says how a hop sums up the facts, "gated"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis import dynamics, episodes
+from memviz.analysis import dynamics, episodes, ntm
 from memviz.trace.schema import MemorySchema
 
 Array = NDArray[Any]
@@ -82,8 +84,10 @@ def _masked_read_content(_: Frame, now: Frame, attributes: Mapping[str, Any]) ->
 
 
 def _memory(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
-    write = dynamics.write_in_series if attributes.get("write_order") == "series" else dynamics.write_in_parallel
-    return write(before["memory"], now["write_weights"], now["erase_vectors"], now["write_vectors"])
+    order = attributes.get("write_order")
+    heads = slice(-1, None) if order == "last" else slice(None)
+    write = dynamics.write_in_series if order == "series" else dynamics.write_in_parallel
+    return write(before["memory"], *(now[name][:, heads] for name in _WRITES))
 
 
 def _memory_cleared(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
@@ -127,13 +131,32 @@ def _read_before(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
 
 def _read_between(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
     """Each head reads what the write heads before it have left; their number is its entry in `read_order`."""
+    seen = _seen(attributes["read_order"], before, now, attributes)
+    weights = now["read_weights"]
+    return np.concatenate([dynamics.read(m, weights[:, head : head + 1]) for head, m in enumerate(seen)], axis=1)
+
+
+def _seen(counts: Sequence[int], before: Frame, now: Frame, attributes: Mapping[str, Any]) -> list[Array]:
+    """The memory after so many write heads of this time, for each of `counts`."""
     write = _memory_cleared if attributes.get("deallocation") else _memory
-    reads = []
-    for head, count in enumerate(attributes["read_order"]):
-        writes = dict(now) | {name: now[name][:, : int(count)] for name in _WRITES}
-        seen = write(before, writes, attributes) if int(count) else before["memory"]
-        reads.append(dynamics.read(seen, now["read_weights"][:, head : head + 1]))
-    return np.concatenate(reads, axis=1)
+    writes = [dict(now) | {name: now[name][:, : int(count)] for name in _WRITES} for count in counts]
+    return [
+        write(before, these, attributes) if int(count) else before["memory"]
+        for count, these in zip(counts, writes, strict=True)
+    ]
+
+
+def _read_content_before(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    return _read_content(before, {**now, "memory": before["memory"]}, attributes)
+
+
+def _read_content_between(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    return ntm.lookups("read", _seen(attributes["read_order"], before, now, attributes), now, attributes)
+
+
+def _write_content_in_series(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    heads = range(now["write_keys"].shape[1])
+    return ntm.lookups("write", _seen(heads, before, now, attributes), now, attributes)
 
 
 def _effective(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
@@ -147,7 +170,9 @@ def _episode(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
 _WRITES = ("write_weights", "erase_vectors", "write_vectors")
 
 _NTM: Mapping[str, Rule] = {
+    "write_content_weights": Rule(_write_content, now=("write_keys", "write_strengths"), before=("memory",)),
     "memory": Rule(_memory, now=_WRITES, before=("memory",)),
+    "read_content_weights": Rule(_read_content, now=("memory", "read_keys", "read_strengths")),
     "read_vectors": Rule(_read_after, now=("memory", "read_weights")),
 }
 
@@ -171,6 +196,21 @@ _DMN: Mapping[str, Rule] = {
 
 LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType({"dnc": _DNC, "ntm": _NTM, "dmn": _DMN})
 """Rules of each law in an order in which they can be computed within one time."""
+
+_NTM_BEFORE: Mapping[str, Rule] = {
+    "read_content_weights": Rule(_read_content_before, now=("read_keys", "read_strengths"), before=("memory",)),
+}
+_NTM_BETWEEN: Mapping[str, Rule] = {
+    "read_content_weights": Rule(
+        _read_content_between, now=("read_keys", "read_strengths", *_WRITES), before=("memory",)
+    ),
+}
+_NTM_SERIES: Mapping[str, Rule] = {
+    "write_content_weights": Rule(
+        _write_content_in_series, now=("write_keys", "write_strengths", *_WRITES), before=("memory",)
+    ),
+}
+"""Lookups of heads that act in turn: each sees what the heads before it have written."""
 
 _READ_BETWEEN_WRITES = Rule(_read_between, now=("read_weights", *_WRITES), before=("memory",))
 _READ_BETWEEN_CLEARED = Rule(
@@ -212,6 +252,10 @@ def rules_of(memory: MemorySchema) -> dict[str, Rule]:
     elif "read_vectors" in rules and isinstance(read_order, list | tuple):
         clearing = bool(memory.attributes.get("deallocation"))
         rules["read_vectors"] = _READ_BETWEEN_CLEARED if clearing else _READ_BETWEEN_WRITES
+    if memory.law == "ntm":
+        between = isinstance(read_order, list | tuple)
+        rules |= _NTM_BEFORE if read_order == "before_write" else _NTM_BETWEEN if between else {}
+        rules |= _NTM_SERIES if memory.attributes.get("write_order") == "series" else {}
     if "memory" in rules and memory.attributes.get("deallocation"):
         rules["memory"] = _CLEARED_MEMORY
     if memory.law == "dnc" and memory.attributes.get("masking"):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memviz.analysis.generators import Source
+from memviz.analysis.laws.composed import composed
 from memviz.analysis.replay import derive
 from memviz.analysis.rules import Frame, Rule, rules_of
 from memviz.fields import CATALOGUE, FINAL_PREFIX, INITIAL_PREFIX, MODEL, Field, bare_name
@@ -137,7 +138,8 @@ def _value_laws(record: Source, memory: str) -> Iterator[Check]:
         if name == "link_matrix":
             yield make("sum", "Σ_slot_to <= 1", values.sum(axis=-2) - 1, "slot_to")
             yield make("range", "zero diagonal", np.abs(np.diagonal(values, axis1=-2, axis2=-1)), "slot_from")
-        if name.endswith("_strengths"):
+        if name.endswith("_strengths") and schema.law != "ntm":
+            # Graves et al. 2014 ask of a strength only that it is positive.
             yield make("paper", "β >= 1", 1 - values)
 
 
@@ -164,13 +166,12 @@ def state_laws(record: Source, memory: str) -> Iterator[Check]:
             axes = CATALOGUE[name].axes[1:]
             law = "the state after the last time follows from what was written"
             yield check(memory, FINAL_PREFIX + name, "state", law, distance / scale, axes, tolerance_of(raw))
-    if schema.law == "dnc":
-        for name, rule in COMPOSED.items():
-            gaps = rule_gaps(record, memory, name, rule, used)
-            if gaps is not None and not (name == "read_weights" and _several_write_heads(record, memory)):
-                distance, scale, slack = gaps
-                law = f"follows from {_inputs(rule)}"
-                yield check(memory, name, "state", law, distance / scale, CATALOGUE[name].axes, slack)
+    for name, rule in composed(schema, _write_heads(record, memory)).items():
+        gaps = rule_gaps(record, memory, name, rule, used)
+        if gaps is not None:
+            distance, scale, slack = gaps
+            law = f"follows from {_inputs(rule)}"
+            yield check(memory, name, "state", law, distance / scale, CATALOGUE[name].axes, slack)
 
 
 def rule_gaps(
@@ -211,32 +212,10 @@ def tolerance_of(values: NDArray[Any]) -> float:
     return TOLERANCE.get(str(values.dtype), TOLERANCE["float32"])
 
 
-def _write_weighting(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
-    choice = now["allocation_gate"][..., None]
-    mixed = choice * now["allocation_weights"] + (1 - choice) * now["write_content_weights"]
-    return np.asarray(now["write_gate"][..., None] * mixed)
-
-
-def _read_weighting(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
-    backward, content, forward = np.moveaxis(now["read_modes"], -1, 0)[..., None]
-    stepped = backward * now["backward_weights"][:, :, 0] + forward * now["forward_weights"][:, :, 0]
-    return np.asarray(stepped + content * now["read_content_weights"])
-
-
-COMPOSED: Mapping[str, Rule] = {
-    "write_weights": Rule(
-        _write_weighting, now=("write_gate", "allocation_gate", "allocation_weights", "write_content_weights")
-    ),
-    "read_weights": Rule(
-        _read_weighting, now=("read_modes", "backward_weights", "read_content_weights", "forward_weights")
-    ),
-}
-"""Weightings of a DNC by their parts (Graves et al. 2016, Methods); replay has them given, so `rules` has them not."""
-
-
-def _several_write_heads(record: Source, memory: str) -> bool:
-    """Whether the recorded read modes, summed over write heads, do not give the read weights."""
-    return bool(np.asarray(record.read(f"{memory}/write_weights", slice(0, 1))).shape[2] > 1)
+def _write_heads(record: Source, memory: str) -> int:
+    """How many write heads were recorded; 0 where their weightings were not."""
+    name = f"{memory}/write_weights"
+    return int(np.asarray(record.read(name, slice(0, 1))).shape[2]) if name in record.stored else 0
 
 
 def _inputs(rule: Rule) -> str:

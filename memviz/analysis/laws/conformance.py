@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memviz.analysis.generators import Source, choose
-from memviz.analysis.laws.checking import COMPOSED, check, check_laws, rule_gaps
+from memviz.analysis.laws.checking import check, check_laws, rule_gaps
+from memviz.analysis.laws.composed import composed
 from memviz.analysis.laws.variants import VARIANTS
-from memviz.analysis.rules import LAWS, Rule
+from memviz.analysis.rules import LAWS, Rule, rules_of
 from memviz.fields import CATALOGUE, FINAL_PREFIX, READ_MODES
 from memviz.trace.schema import MemorySchema
 
@@ -36,11 +37,13 @@ DECLARED: Mapping[str, tuple[Any, str]] = {
     "controller_sees": ("last reads", "the controller sees {value}, not what was read at the time before"),
     "strengths": ("oneplus", "lookup strengths are {value}, not oneplus, so they can be below 1"),
     "bounded_by_tanh": ((), "{value} are bounded by tanh; the paper leaves them free"),
+    "heads_see": ("output", "the heads are computed from the controller's {value}, not from its output"),
+    "output_sees": ("controller and reads", "the output is computed from the {value} alone, not from the reads too"),
     "shared_by_layers": (1, "{value} controller layers use one memory in turn"),
 }
 """Attributes that say what a record cannot show: the value of the paper, and the departure in words."""
 
-SAFEGUARDS = ("allocation_delta", "cosine_delta")
+SAFEGUARDS = ("allocation_delta", "cosine_delta", "normalizing_delta")
 """Attributes that keep gradients finite, at up to 1e-3 without a visible effect; deepmind/dnc has them at 1e-6."""
 
 
@@ -129,7 +132,7 @@ def conformance(record: Source, memory: str | None = None) -> Conformance:
     departures += _declared(schema)
     unchecked = []
     for field, rule in _paper_rules(record, name, law).items():
-        gaps = _excess(record, name, field, rule, {})
+        gaps = _excess(record, name, field, rule, _left_open(schema))
         if gaps is None:
             unchecked.append(field)
         elif gaps <= 1:
@@ -152,13 +155,17 @@ def conformance(record: Source, memory: str | None = None) -> Conformance:
 
 def _paper_rules(record: Source, memory: str, law: str) -> dict[str, Rule]:
     """The equations as published, with those of the weightings."""
-    rules = dict(LAWS[law]) | (dict(COMPOSED) if law == "dnc" else {})
-    weights = np.asarray(record.read(f"{memory}/write_weights", slice(0, 1)))
-    if weights.shape[2] > 1:
-        # The paper has one write head; the read modes of several are recorded summed, which gives no equation.
-        rules.pop("read_weights", None)
+    heads = int(np.asarray(record.read(f"{memory}/write_weights", slice(0, 1))).shape[2])
+    rules = dict(LAWS[law]) | composed(replace(record.memories[memory], law=law), heads)
+    if heads > 1:
+        # The paper has one write head.
         rules.pop("allocation_weights", None)
     return rules
+
+
+def _left_open(schema: MemorySchema) -> dict[str, Any]:
+    """What a paper leaves to be chosen: a choice is no departure."""
+    return {name: schema.attributes[name] for name in ("shifts",) if name in schema.attributes}
 
 
 def _excess(record: Source, memory: str, field: str, rule: Rule, attributes: Mapping[str, Any]) -> float | None:
@@ -178,7 +185,7 @@ def _explain(record: Source, memory: str, field: str, rule: Rule, schema: Memory
         excess = _excess(record, memory, field, variant, attributes)
         if excess is not None and excess <= 1:
             return Departure(field, f"{field}: {words}", "measured")
-    gaps = rule_gaps(record, memory, field, rule, {})
+    gaps = rule_gaps(record, memory, field, rule, _left_open(schema))
     assert gaps is not None  # the published form was tried before
     distance, scale, tolerance = gaps
     found = check(memory, field, "state", "its equation", distance / scale, CATALOGUE[field].axes, tolerance)
@@ -188,13 +195,13 @@ def _explain(record: Source, memory: str, field: str, rule: Rule, schema: Memory
 def _variants(field: str, rule: Rule, schema: MemorySchema) -> Iterator[tuple[str, Rule, Mapping[str, Any]]]:
     for variant in VARIANTS.get(field, ()):
         yield variant.words, variant.rule, variant.attributes
-    if field == "read_weights":
+    if field == "read_weights" and schema.law != "ntm":
         for order in itertools.permutations(range(3)):
             if order != (0, 1, 2):
                 names = ", ".join(READ_MODES[order.index(place)] for place in range(3))
                 yield f"the modes come in the order {names}", _permuted(rule, order), {}
     # What the adapter says of itself may be right where no single variant is.
-    yield "only with what the adapter declares of it", rule, schema.attributes
+    yield "only with what the adapter declares of it", rules_of(schema).get(field, rule), schema.attributes
 
 
 def _permuted(rule: Rule, order: tuple[int, ...]) -> Rule:
