@@ -32,6 +32,8 @@ class Part:
 MODELS: Mapping[str, Part] = MappingProxyType(
     {
         "dnc": Part("memviz.demos.models.dnc:DNC", "differentiable neural computer (Graves et al. 2016)"),
+        "sam": Part("memviz.demos.models.sam:SAM", "sparse access memory (Rae et al. 2016)"),
+        "sdnc": Part("memviz.demos.models.sdnc:SDNC", "sparse differentiable neural computer (Rae et al. 2016)"),
         "lstm": Part("memviz.demos.models.lstm:LSTM", "an LSTM without a memory, to compare with"),
     }
 )

@@ -7,8 +7,9 @@ only in its adapter. Axis order is fixed, time first.
 Axis names: `time` position in a sequence (a hop, for a DMN), `batch` item, `read_head` and `write_head`, `slot` a
 memory row, `word` a memory column, `slot_to`/`slot_from` of a link, `mode` one of backward, content, forward,
 `fact` of a story, `query`/`key` positions of an attention, `unit` of a recurrent layer, `rank` within a sparse access,
-`row`/`column` of a fast weight matrix, `input_channel` and
-`output_channel` of the model's own input and output. Every axis name has one length within a memory.
+`read_position`, `write_position`, `content_position` and `link_position` entries of a sparse weighting, `row`/`column`
+of a fast weight matrix, `input_channel` and `output_channel` of the model's own input and output.
+Every axis name has one length within a memory.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from memviz.fields_modern import MODERN
+from memviz.fields_sparse import SPARSE
 
 Kind = Literal["weight", "gate", "mode", "signed", "positive", "index"]
 """How a field is read and drawn.
@@ -170,6 +172,7 @@ _FIELDS = (
     ),
     _signed("episode", "Episode", "time batch word", "e", "what a hop made of the facts"),
     _weight("attention", "Attention", "time batch head query key", "A", "attention of each query over keys", "key"),
+    *(Field(*row) for row in SPARSE),
     *(Field(*row) for row in MODERN),
     _signed("input", "Input", "time batch input_channel", "x", "what the model was given"),
     _signed("target", "Target", "time batch output_channel", "y*", "what it should have answered"),

@@ -11,7 +11,6 @@ from typing import Any
 
 _UNIT = ("time", "batch", "unit")
 _HEAD = ("time", "batch", "head")
-_RANK = ("time", "batch", "read_head", "rank")
 
 MODERN: tuple[tuple[Any, ...], ...] = (
     ("hidden_state", "Hidden state", _UNIT, "signed", "h", "what a recurrent layer gives out at each time"),
@@ -40,25 +39,6 @@ MODERN: tuple[tuple[Any, ...], ...] = (
     ),
     ("cache_length", "Cache length", ("time", "batch"), "positive", "S", "positions held in the key-value cache", 0.0),
     ("cache_bytes", "Cache bytes", ("time", "batch"), "positive", "B", "bytes of keys and values held per item", 0.0),
-    ("read_indices", "Read indices", _RANK, "index", "I^r", "which slots each sparse read touches"),
-    ("read_values", "Read values", _RANK, "positive", "w̃^r", "the weight of each of these slots", 0.0),
-    (
-        "write_indices",
-        "Write indices",
-        ("time", "batch", "write_head", "rank"),
-        "index",
-        "I^w",
-        "which slots a sparse write touches",
-    ),
-    (
-        "write_values",
-        "Write values",
-        ("time", "batch", "write_head", "rank"),
-        "positive",
-        "w̃^w",
-        "the weight of each of these slots",
-        0.0,
-    ),
     ("visible_memory", "Visible memory", ("time", "batch", "rank", "word"), "signed", "M̃", "the rows that were read"),
     (
         "write_interpolation",
