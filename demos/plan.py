@@ -93,6 +93,10 @@ class Plan:
         values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
         return values | {"task_options": dict(self.task_options), "model_options": dict(self.model_options)}
 
+    def attributes(self) -> dict[str, Any]:
+        """As the attributes of a trace, those that a list of runs shows first."""
+        return {"task": self.task, "seed": self.seed, "package": self.package or "memviz", "plan": self.to_json()}
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` gave.

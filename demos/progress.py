@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from memviz.demos.checkpointing import tensor_file
 from memviz.demos.plan import Plan
 
 if TYPE_CHECKING:
+    from memviz.demos.evaluation import Evaluation
     from memviz.demos.train import Outcome
 
 LINE_EVERY = 100
@@ -21,14 +23,34 @@ LINE_EVERY = 100
 class Display:
     """A progress bar on a terminal, a line now and then elsewhere; a context manager."""
 
-    def __init__(self, name: str, plan: Plan, measure: str, console: Console | None = None) -> None:
-        """Show a run of the demo, or of the task, `name`; `measure` says in words what mistakes are."""
-        self._console = console or Console()
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        measure: str,
+        console: Console | None = None,
+        *,
+        silent: bool = False,
+        playing: bool = False,
+    ) -> None:
+        """Show a run.
+
+        Args:
+            name: of the demo or the task.
+            plan: of the training.
+            measure: what mistakes are, in words.
+            console: where to print.
+            silent: print nothing, as all processes but the first do.
+            playing: the model is trained already.
+        """
+        self._console = console or Console(quiet=silent)
+        self._playing = playing
         self._name = name
         self._measure = measure
         model = plan.model.upper()
         self._who = f"the {model} of the package {plan.package}" if plan.package else f"memviz's {model}"
         self._url = ""
+        self._path: Path | None = None
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -44,7 +66,8 @@ class Display:
         self._task = self._bar.add_task(name, total=plan.steps, loss=float("nan"), mistakes=float("nan"), records=0)
 
     def __enter__(self) -> Display:
-        self._console.print(f"training {self._who} on [bold]{self._name}[/bold]; Ctrl-C stops")
+        doing = "playing a trained model," if self._playing else "training"
+        self._console.print(f"{doing} {self._who} on [bold]{self._name}[/bold]; Ctrl-C stops")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -72,17 +95,24 @@ class Display:
         elif done % LINE_EVERY == 0:
             self._console.print(f"step {done}  loss {loss:.4f}  {self._measure} {mistakes:.2f}  records {records}")
 
+    def evaluated(self, found: Evaluation, page: Path | None) -> None:
+        """Say how the model does on fresh items, and where the plot is."""
+        self._bar.stop()
+        self._console.print(f"evaluated: {found.sentence()}", soft_wrap=True)
+        if page is not None:
+            self._console.print(f"plotted in {page}", soft_wrap=True)
+
     def finished(self, outcome: Outcome, serving: bool) -> None:
         """Say how it ended and what to do next."""
         self._bar.stop()
-        how = (
-            f"[bold]solved[/bold] after {outcome.steps} steps"
-            if outcome.solved
-            else f"not solved in {outcome.steps} steps"
-        )
-        self._console.print(
-            f"{how}, {outcome.seconds:.1f} s, {outcome.records} records in {outcome.path}", soft_wrap=True
-        )
+        solved = "[bold]solved[/bold]" if outcome.solved else "not solved"
+        how = solved if self._playing else f"{solved} {'after' if outcome.solved else 'in'} {outcome.steps} steps"
+        kept = f", {outcome.records} records in {outcome.path}" if outcome.path else ""
+        self._console.print(f"{how}, {outcome.seconds:.1f} s{kept}", soft_wrap=True)
+        if outcome.checkpoint is not None:
+            self._console.print(f"checkpoint in {tensor_file(outcome.checkpoint)}", soft_wrap=True)
+        if outcome.path is None:
+            return
         if serving:
             self._console.print(f"still serving  [bold]{self._url}[/bold]  until Ctrl-C", soft_wrap=True)
         else:
@@ -91,4 +121,5 @@ class Display:
     def interrupted(self) -> None:
         """Say what an interrupted run left."""
         self._bar.stop()
-        self._console.print(f"stopped; what was recorded is in {self._path}", soft_wrap=True)
+        kept = f"what was recorded is in {self._path}" if self._path else "nothing was recorded"
+        self._console.print(f"stopped; {kept}", soft_wrap=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from memviz.demos.parts import MODELS, TASKS, part
 from memviz.demos.plan import Plan
 from memviz.errors import UnknownNameError
 
@@ -19,15 +24,31 @@ class Demo:
         summary: one line for the list of demos.
         expected: how long it takes on one slow core, for the list of demos.
         plan: the configuration.
+        configs: other configurations by name: changes of the plan.
+        trained: whether a trained model comes with memviz, because training takes longer than anyone waits.
     """
 
     name: str
     summary: str
     expected: str
     plan: Plan
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    trained: bool = False
 
 
 _SMALL_DNC = MappingProxyType({"hidden_size": 64, "nr_cells": 16, "cell_size": 16, "read_heads": 2})
+
+_REVERSE_CONFIGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        f"m{m}d{d}": {
+            "model_options": {"nr_cells": slots, "cell_size": words},
+            "task_options": {"width": width, "longest": longest},
+        }
+        for m, (slots, words) in enumerate(((8, 8), (16, 16), (32, 20)), start=1)
+        for d, (width, longest) in enumerate(((4, 4), (6, 8), (8, 12)), start=1)
+    }
+)
+"""How much memory (m) against how much data (d). The repository with such names gives no definition: these are ours."""
 
 DEMOS: Mapping[str, Demo] = MappingProxyType(
     {
@@ -44,6 +65,7 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
                 "a DNC learns to say a sequence backward: follows its links against the order of writing",
                 "20 s",
                 Plan("reverse", model="dnc", model_options=_SMALL_DNC),
+                configs=_REVERSE_CONFIGS,
             ),
         )
     }
@@ -55,6 +77,11 @@ def names() -> tuple[str, ...]:
     return tuple(DEMOS)
 
 
+def trainable() -> tuple[str, ...]:
+    """Names that `planned` takes: the demos, and the tasks that have no demo of their name."""
+    return tuple(dict.fromkeys((*DEMOS, *TASKS)))
+
+
 def get(name: str) -> Demo:
     """The demo of this name.
 
@@ -64,3 +91,37 @@ def get(name: str) -> Demo:
     if name not in DEMOS:
         raise UnknownNameError("demo", name, DEMOS)
     return DEMOS[name]
+
+
+def planned(name: str, config: str | None = None, **changes: Any) -> Plan:
+    """The plan of a demo, or of a task that has no demo, with changes.
+
+    Args:
+        name: of a demo or a task.
+        config: one of the demo's configurations.
+        **changes: entries of the plan; None changes nothing. With another model, those options of the demo's model
+            are kept that it has too.
+
+    Raises:
+        UnknownNameError: no demo or task has this name, or the demo no such configuration.
+    """
+    demo = DEMOS.get(name)
+    if demo is None and name not in TASKS:
+        raise UnknownNameError("demo or task", name, {**DEMOS, **TASKS})
+    plan = demo.plan if demo else Plan(name)
+    configs = demo.configs if demo else {}
+    if config is not None:
+        if config not in configs:
+            raise UnknownNameError(f"configuration of {name}", config, configs)
+        plan = plan.but(**configs[config])
+    model = changes.get("model")
+    if model is not None and model != plan.model:
+        known = inspect.signature(part("model", model, MODELS)).parameters
+        kept = {option: value for option, value in plan.model_options.items() if option in known}
+        plan = replace(plan, model=model, model_options=kept)
+    return plan.but(**changes)
+
+
+def trained_file(name: str) -> Path:
+    """Where the trained model of a demo is."""
+    return Path(str(resources.files("memviz.demos"))) / "checkpoints" / f"{name}.safetensors"

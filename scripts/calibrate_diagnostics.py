@@ -82,7 +82,7 @@ def values(check: Diagnostic, path: Path) -> np.ndarray:
 
 
 def trained_runs(folder: Path) -> list[Path]:
-    from memviz.demos.train import run_demo
+    from memviz.demos.running import run_demo
 
     runs = []
     for name, package, seed in TRAINED:

@@ -20,6 +20,7 @@ from memviz.demos import registry, train
 from memviz.demos.building import make_model, make_task
 from memviz.demos.models import DNC
 from memviz.demos.reference import dnc as reference
+from memviz.demos.running import run_demo
 
 ITEMS = 10
 
@@ -27,7 +28,7 @@ ITEMS = 10
 @pytest.fixture(scope="module")
 def solved(tmp_path_factory):
     """The run that the README shows: seed 0."""
-    outcome = train.run_demo("copy", seed=0, out=tmp_path_factory.mktemp("demo") / "copy", serve=False)
+    outcome = run_demo("copy", seed=0, out=tmp_path_factory.mktemp("demo") / "copy", serve=False)
     return outcome, memviz.open(outcome.path)
 
 

@@ -105,7 +105,7 @@ def test_the_module_lists_and_writes_faults(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("package", [None, pytest.param("dnc", marks=pytest.mark.thirdparty)])
 def test_a_trained_demo_has_no_finding_but_notes_and_a_film_of_its_learning(package, tmp_path):
-    from memviz.demos.train import run_demo
+    from memviz.demos.running import run_demo
 
     outcome = run_demo("copy", package=package, out=tmp_path / "copy", serve=False)
     assert outcome.solved

@@ -13,6 +13,7 @@ import memviz
 from memviz.demos import registry, train
 from memviz.demos.building import make_model, make_task
 from memviz.demos.progress import Display
+from memviz.demos.running import run_demo
 from memviz.errors import UnknownNameError
 
 COPY = registry.get("copy").plan.but(steps=12, every=5)
@@ -139,7 +140,7 @@ def test_ctrl_c_leaves_a_closed_trace(tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Display, "step", interrupt)
-    assert train.run_demo("copy", out=tmp_path / "run", every=5, serve=False) is None
+    assert run_demo("copy", out=tmp_path / "run", every=5, serve=False) is None
     trace = memviz.open(tmp_path / "run")
     assert trace.steps.tolist() == [0, 5]
     assert trace.state == "closed"
