@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,10 +15,12 @@ from memviz.errors import RecorderError, TraceNotFound
 from memviz.recorders.adapters.base import Adapter
 from memviz.recorders.assembly import Assembler
 from memviz.recorders.discovery import discover
+from memviz.recorders.gradients import GradientChoice
 from memviz.recorders.recorder import Recorder
 from memviz.recorders.schedule import Schedule
 from memviz.recorders.selection import BatchChoice, FieldChoice, parse_dtype
 from memviz.recorders.sink import POLICIES
+from memviz.recorders.triggers import Trigger, parse_triggers
 from memviz.trace.reader import open_trace
 from memviz.trace.schema import Json, TraceHeader
 from memviz.trace.writer import TraceWriter
@@ -36,6 +38,10 @@ def attach(
     fields: str | Sequence[str] = "default",
     batch: int | slice | Sequence[int] | str = 0,
     dtype: str | None = None,
+    grads: bool | Collection[str] = False,
+    on: Trigger | Iterable[Trigger] = (),
+    last: int = 0,
+    budget: float | None = None,
     policy: str = "drop",
     ranks: int | Collection[int] | str = 0,
     adapter: Adapter | type | str | None = None,
@@ -54,11 +60,20 @@ def attach(
         path: folder of the trace. If it holds one already, the new one goes beside it (`copy-2`).
         every: record the first forward of every n-th training step. A step is an optimizer update, or a training
             forward where no torch optimizer updates the model.
-        schedule: a function of the step that says whether to record it, instead of `every`.
+        schedule: a function of the step that says whether to record it, instead of `every`; such as
+            `memviz.recorders.LogSpaced(1.2)`, `memviz.recorders.Cycle(wait=90, active=10)` or what
+            `torch.profiler.schedule` returns.
         fields: "default" (what state follows from, gates, keys and keyframes; memviz derives the rest), "all", or a
             list of names such as ["read_weights", "layer0/usage"].
-        batch: which batch items: a position, several, a slice, or "all".
+        batch: which batch items: a position, several, a slice, "all", or "worst": the one with the largest loss given
+            to `rec.log(per_item=losses)`.
         dtype: "float16", "bfloat16" or "float32" for floating-point fields; None keeps them as computed.
+        grads: record the gradient of the loss with respect to each recorded field, and to the memory, as
+            `grad/<field>`; or names of fields, such as ["memory"].
+        on: triggers, such as [memviz.recorders.OnNaN()]; when one fires the steps that are held are written.
+        last: how many steps are always held in memory, to be written when a trigger fires, or when an exception or
+            SIGTERM ends the training. Every step is captured then, whatever `every` says.
+        budget: the share of the time that recording may take, such as 0.02; steps beyond it are left out.
         policy: when the writer cannot keep up, "drop" records and count them, or "block" until there is room.
         ranks: which ranks of a distributed run record: a rank, several, or "all". On others the recorder does nothing.
         adapter: an adapter, its class or its name; by default all installed ones are tried.
@@ -94,8 +109,11 @@ def attach(
         plans,
         choice=choice,
         schedule=Schedule(every, schedule),
-        assembler=Assembler(BatchChoice(batch), parse_dtype(dtype)),
+        assembler=Assembler(BatchChoice(batch), parse_dtype(dtype), grads=GradientChoice(grads)),
         strict=strict,
+        triggers=parse_triggers(on),
+        last=last,
+        budget=budget,
         start=_next_step(path) if resume else 0,
     )
     if not _records(rank, ranks):

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 _open: list[Recorder] = []
 
 
+def in_words(error: BaseException) -> str:
+    """An exception as the reason for which something ended."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
 def add(recorder: Recorder) -> None:
     """Take care of a recorder until it is closed; it stays alive even if nobody holds it."""
     _open.append(recorder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
@@ -16,12 +16,15 @@ from memviz.errors import MissingFieldError, RecorderError
 from memviz.recorders import explain, lifecycle, model_io
 from memviz.recorders.adapters.base import MemoryPlan
 from memviz.recorders.assembly import Assembler
+from memviz.recorders.budget import Budget
 from memviz.recorders.faults import Faults
+from memviz.recorders.flight import FlightRecorder
 from memviz.recorders.sampler import Sampler
 from memviz.recorders.schedule import Schedule
 from memviz.recorders.selection import FieldChoice
 from memviz.recorders.sink import Sink
 from memviz.recorders.steps import MISSED_STEPS, StepCounter
+from memviz.recorders.triggers import Trigger
 from memviz.trace.schema import Event
 from memviz.trace.writer import TraceWriter
 
@@ -41,6 +44,7 @@ class Stats:
         forwards: forwards counted.
         step: the step of the last of them.
         every: the sampling in force, which a trace near its size limit widens.
+        skipped: records that were not taken because `budget` was used up.
         nbytes: what the trace takes on disk, in bytes.
         self_seconds: time that the training thread spent recording.
         self_time_share: that as a share of the time since the first forward, in [0, 1].
@@ -55,6 +59,7 @@ class Stats:
     forwards: int
     step: int
     every: int
+    skipped: int
     nbytes: int
     self_seconds: float
     self_time_share: float
@@ -78,6 +83,9 @@ class Recorder:
         schedule: Schedule,
         assembler: Assembler,
         strict: bool,
+        triggers: Sequence[Trigger] = (),
+        last: int = 0,
+        budget: float | None = None,
         start: int = 0,
     ) -> None:
         self.path: Path | None = None
@@ -91,7 +99,13 @@ class Recorder:
         self._sink: Sink | None = None
         self._faults = Faults(self._event, self._switch_off)
         self._steps = StepCounter(model, start)
-        self._sampler = Sampler(model, plans, choice, schedule, self._steps, assembler, self._faults)
+        self._budget = Budget(budget)
+        self._flight = FlightRecorder(
+            model, assembler, self._faults, triggers, last, lambda: self._steps.optimized, self._spent
+        )
+        self._sampler = Sampler(
+            model, plans, choice, schedule, self._steps, assembler, self._faults, self._flight, self._budget
+        )
 
     def start(self, writer: TraceWriter, policy: str) -> None:
         """Begin to listen to the model; called by `attach`."""
@@ -110,12 +124,14 @@ class Recorder:
     def step(self, step: int) -> None:
         self._steps.set(step)
 
-    def log(self, step: int | None = None, **scalars: Any) -> None:
+    def log(self, step: int | None = None, *, per_item: Any = None, **scalars: Any) -> None:
         """Record scalars such as the loss, one line of the trace.
 
         Args:
             step: the training step; by default that of the last forward. Where no torch optimizer updates the model,
                 it also tells the recorder which step that forward was.
+            per_item: the loss of each batch item, [batch], by which `batch="worst"` chooses the item to record. Give
+                it after the forward and before the next one. It is read at once, also from a GPU.
             **scalars: numbers, numpy scalars or tensors with one element. A tensor on a GPU is read by the writer
                 thread, without waiting here.
         """
@@ -126,10 +142,12 @@ class Recorder:
             if step is not None:
                 step = int(step)
                 self._schedule.shift(self._steps.correct(step))
+            self._flight.log(values, per_item)
         except Exception as error:
             self._faults.error(error, "log()")
             return
-        self._sink.log(self._steps.current if step is None else step, values)
+        if values:
+            self._sink.log(self._steps.current if step is None else step, values)
 
     def label(self, **labels: Any) -> None:
         """Attach labels to the next recorded forward: call it before the forward.
@@ -152,11 +170,15 @@ class Recorder:
                 self._sampler.labels[name] = value.tolist() if isinstance(value, Tensor) else value
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything recorded so far is on disk; False when `timeout` seconds were not enough."""
+        """Wait until everything recorded so far is on disk; False when `timeout` seconds were not enough.
+
+        A forward whose gradients or losses have not come yet is not recorded so far.
+        """
         return self._sink is None or self._sink.flush(timeout)
 
     def detach(self) -> None:
         """Stop listening and leave the model as it was. What was recorded is still being written; log() still works."""
+        self._contained(self._flight.end, "the last step")
         self._sampler.stop()
         self._steps.stop()
 
@@ -178,8 +200,18 @@ class Recorder:
     ) -> None:
         if error is None:
             self.close()
-        else:
-            self._finish()  # the error on its way out is the one to hear about
+            return
+        self.dump(lifecycle.in_words(error))
+        self._finish()  # the error on its way out is the one to hear about
+
+    def dump(self, reason: str, trigger: str = "exception") -> None:
+        """Write the steps that are held (`last`), because of `reason`; nothing when none are held.
+
+        Args:
+            reason: what happened, a phrase for the event.
+            trigger: what to call it.
+        """
+        self._contained(lambda: self._flight.end(reason, trigger), "the held steps")
 
     def stats(self) -> Stats:
         """Counts, sizes and the time that recording took."""
@@ -193,6 +225,7 @@ class Recorder:
             forwards=self._steps.forwards,
             step=self._steps.current,
             every=self._schedule.every,
+            skipped=self._budget.skipped,
             nbytes=sink.nbytes if sink else 0,
             self_seconds=sampler.self_ns / 1e9,
             self_time_share=sampler.self_ns / elapsed if elapsed else 0.0,
@@ -224,6 +257,7 @@ class Recorder:
     def _after_update(self) -> None:
         """An optimizer updated the model."""
         self._sampler.follow_compile()
+        self._contained(self._flight.updated, "the end of a step")
         if self._steps.missed == MISSED_STEPS and not self._sampler.off:
             self._faults.say(
                 f"{MISSED_STEPS} optimizer steps updated {type(self._model).__name__} without one call of it, so "
@@ -231,6 +265,15 @@ class Recorder:
                 f"DistributedDataParallel returned, not the module inside; and call model(x), not model.forward(x)",
                 "error",
             )
+
+    def _contained(self, do: Callable[[], None], what: str) -> None:
+        try:
+            do()
+        except Exception as error:
+            self._faults.error(error, what)
+
+    def _spent(self, nanoseconds: int) -> None:
+        self._sampler.spent(nanoseconds)
 
     def _event(self, kind: str, text: str) -> None:
         if self._sink is not None:
@@ -248,8 +291,8 @@ class Recorder:
 
     def _thin(self) -> None:
         """The trace has used half of its room: record half as often. Called by the writer thread."""
-        every = self._schedule.thin()
-        self._event("thinned", f"the trace has used half of the room that was left; recording every {every} steps now")
+        often = self._schedule.thin()
+        self._event("thinned", f"the trace has used half of the room that was left; recording {often} now")
 
     def _finish(self) -> str:
         """Detach and close; returns why nothing at all was recorded, or ""."""

@@ -6,6 +6,7 @@ Everything here runs inside the user's training step, so nothing here raises, an
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 from types import FrameType
@@ -18,16 +19,21 @@ from memviz import fields
 from memviz.recorders import explain, model_io, tap
 from memviz.recorders.adapters.base import MemoryPlan
 from memviz.recorders.assembly import Assembler
+from memviz.recorders.budget import Budget
 from memviz.recorders.capture import Capture, Channel, MemoryInfo, open_captures
 from memviz.recorders.compiling import Stances
 from memviz.recorders.faults import Faults
+from memviz.recorders.flight import FlightRecorder
+from memviz.recorders.gradients import GradientChoice
 from memviz.recorders.hooks import AfterForward, BeforeForward, CompiledCall, is_running
+from memviz.recorders.pending import Pending
 from memviz.recorders.probes import Probe
 from memviz.recorders.schedule import Schedule
 from memviz.recorders.selection import FieldChoice
 from memviz.recorders.sink import Sink
 from memviz.recorders.sites import SitePlug, make_sites
 from memviz.recorders.steps import Moment, StepCounter
+from memviz.trace.schema import Event
 
 
 class _Thread(threading.local):
@@ -36,6 +42,7 @@ class _Thread(threading.local):
     depth = 0
     frame: FrameType | None = None
     capture: Capture | None = None
+    due = False
     stance: Any = None
 
 
@@ -50,6 +57,8 @@ class Sampler:
         steps: tells which step a forward belongs to.
         assembler: turns a finished capture into a draft.
         faults: hears about what goes wrong.
+        flight: takes what was captured, and may want to hold steps that are not due.
+        budget: bounds the time that all this takes.
 
     Attributes:
         labels: for the next recorded forward.
@@ -69,6 +78,8 @@ class Sampler:
         steps: StepCounter,
         assembler: Assembler,
         faults: Faults,
+        flight: FlightRecorder,
+        budget: Budget,
     ) -> None:
         self.labels: dict[str, Any] = {}
         self.sequences: dict[str, Tensor] = {}
@@ -82,6 +93,8 @@ class Sampler:
         self._steps = steps
         self._assembler = assembler
         self._faults = faults
+        self._flight = flight
+        self._budget = budget
         self._sink: Sink | None = None
         self._here = _Thread()
         self._cloned: set[str] = set()
@@ -89,7 +102,8 @@ class Sampler:
         self._wanted_io = choice.choose(fields.MODEL, MemoryInfo(), model_io.NAMES)
         self._memories = {plan.name: MemoryInfo(plan.law, plan.attributes) for plan in plans}
         self._memories[fields.MODEL] = MemoryInfo()
-        self._sites, self._channels = make_sites(_chosen(plans, choice), lambda: self._here.capture)
+        chosen = _chosen(plans, choice, assembler.grads)
+        self._sites, self._channels = make_sites(chosen, lambda: self._here.capture)
         self._plug = SitePlug(self._sites)
         self._stances = Stances(model)
         self._handles: list[Any] = []
@@ -97,6 +111,7 @@ class Sampler:
     def start(self, sink: Sink) -> None:
         """Place the two permanent hooks; records go to `sink` from now on."""
         self._sink = sink
+        self._flight.start(sink)
         self._handles = [self._model.register_forward_pre_hook(BeforeForward(self), with_kwargs=True)]
         self._place_after_hook()
         self.follow_compile()
@@ -135,7 +150,10 @@ class Sampler:
                 return
             sequences, self.sequences = self.sequences, {}
             self.began_ns = self.began_ns or perf_counter_ns()
-            if self._schedule.due(moment.step):
+            held = self._flight.turn(moment.step)
+            due = self._schedule.due(moment.step)
+            if due or held:
+                here.due = due
                 self._begin(self._sink, moment, module, args, kwargs, sequences)
         except Exception as error:
             self._leave()
@@ -155,15 +173,23 @@ class Sampler:
         self._leave()
         if failed:
             # The next forward of the step takes its place.
-            self._schedule.undo()
+            if here.due:
+                self._schedule.undo()
             self.labels = {**capture.labels, **self.labels}
             return
         try:
-            self._end(capture, output)
+            self._end(capture, output, here.due)
         except Exception as error:
             self._faults.error(error, "the end of a forward")
         del capture  # with the last references to the collected tensors, which takes its time too
-        self.self_ns += perf_counter_ns() - start
+        nanoseconds = perf_counter_ns() - start
+        self.spent(nanoseconds)
+        self._budget.recorded(nanoseconds)
+
+    def spent(self, nanoseconds: int) -> None:
+        """Count time that recording took."""
+        self.self_ns += nanoseconds
+        self._budget.spend(nanoseconds)
 
     def _begin(
         self,
@@ -178,8 +204,13 @@ class Sampler:
         start = perf_counter_ns()
         if _in_cuda_graph():
             return
-        self._schedule.done(moment.step)
-        if not sink.room():
+        due = self._here.due
+        if due:
+            self._schedule.done(moment.step)
+        if not self._budget.allows(start):
+            self._say_thinned(sink, moment.step)
+            return
+        if due and not sink.room():
             sink.drop(moment.step)
             return
         labels, self.labels = self.labels, {}
@@ -195,7 +226,7 @@ class Sampler:
             self._faults.error,
             self._assembler.ignored,
         )
-        capture.choose = self._assembler.batch.items
+        capture.choose = None if self._assembler.batch.worst else self._assembler.batch.items
         self._here.capture = capture
         open_captures().append((self._model, capture))
         tap.captures_changed(1)
@@ -214,8 +245,8 @@ class Sampler:
                 capture.put(capture.add_channel(self._io.channels[name]), value)
         capture.nanoseconds += perf_counter_ns() - start
 
-    def _end(self, capture: Capture, output: Any) -> None:
-        """Turn what was collected into a draft and queue it."""
+    def _end(self, capture: Capture, output: Any, due: bool) -> None:
+        """Keep what was collected, and hand it over."""
         for site in self._sites:
             site.settle(capture)
         copied = len(self._cloned)
@@ -224,15 +255,31 @@ class Sampler:
         if value is not None and "output" in self._wanted_io and channel not in capture.channels:
             capture.put(capture.add_channel(channel), value)
         self._io.settle(capture)
-        draft = self._assembler.assemble(capture, self._choice, self._cloned, self._faults)
+        pending = self._keep(capture, due)
         if not self.sampled or len(self._cloned) > copied:
             for site in self._sites:
                 site.learn(capture, self._cloned)
         if not self.sampled:
             self.sampled = True
             self._check_arrivals(capture)
-        if draft is not None and self._sink is not None:
-            self._sink.put(draft)
+        if pending is not None:
+            self._flight.take(pending, capture, output, lambda item: self._keep(capture, due, item))
+
+    def _keep(self, capture: Capture, due: bool, also: int | None = None) -> Pending | None:
+        pending = self._assembler.assemble(
+            capture, self._choice, self._cloned, self._faults, also=also, spent=self.spent
+        )
+        if pending is not None:
+            pending.due = due
+        return pending
+
+    def _say_thinned(self, sink: Sink, step: int) -> None:
+        """A step was left out to stay within the budget; said at the first one, and whenever their number doubles."""
+        skipped = self._budget.skipped
+        if skipped & (skipped - 1) == 0:
+            steps = "a step is" if skipped == 1 else f"{skipped} steps are"
+            text = f"recording keeps to its budget, {self._budget}: {steps} left out so far"
+            sink.event(Event("thinned", text, time.time(), step, {"skipped": skipped}))
 
     def _check_arrivals(self, capture: Capture) -> None:
         """After the first sampled forward: say which promised fields never came."""
@@ -266,16 +313,22 @@ class Sampler:
         self._handles[1:] = [self._model.register_forward_hook(hook, with_kwargs=True, always_call=True)]
 
 
-def _chosen(plans: Sequence[MemoryPlan], choice: FieldChoice) -> list[tuple[nn.Module, Probe, Channel]]:
-    """The probes whose fields are wanted, each with its channel; a state's last value may be all that is wanted."""
+def _chosen(
+    plans: Sequence[MemoryPlan], choice: FieldChoice, grads: GradientChoice
+) -> list[tuple[nn.Module, Probe, Channel]]:
+    """The probes whose fields are wanted, each with its channel.
+
+    A state's last value may be all that is wanted of it, or its gradient.
+    """
     chosen = []
     for plan in plans:
         wanted = choice.choose(plan.name, MemoryInfo(plan.law, plan.attributes), [probe.field for probe in plan.probes])
         for probe in plan.probes:
             axes = probe.value_axes()
             last = f"{fields.FINAL_PREFIX}{probe.field}"
-            if probe.field in wanted:
-                channel = Channel(plan.name, probe.field, axes, probe.keep, probe.finish, probe.mutable)
+            recorded = probe.field in wanted
+            if recorded or grads.extra(plan.name, probe.field):
+                channel = Channel(plan.name, probe.field, axes, probe.keep, probe.finish, probe.mutable, recorded)
                 chosen.append((plan.module, probe, channel))
             if last in wanted:
                 chosen.append((plan.module, probe, Channel(plan.name, last, axes, "last", None, probe.mutable)))

@@ -78,7 +78,11 @@ class FieldChoice:
 
 
 class BatchChoice:
-    """The argument `batch` of memviz.attach: one item, several, a slice, or "all"."""
+    """The argument `batch` of memviz.attach: one item, several, a slice, "all" or "worst".
+
+    Attributes:
+        worst: whether the losses of the items decide, which are known after the forward.
+    """
 
     def __init__(self, value: int | slice | Sequence[int] | str) -> None:
         """Read the argument.
@@ -87,7 +91,10 @@ class BatchChoice:
             RecorderError: it is none of these.
         """
         self._value: slice | tuple[int, ...]
-        if isinstance(value, int):
+        self.worst = isinstance(value, str) and value == "worst"
+        if self.worst:
+            self._value = (0,)
+        elif isinstance(value, int):
             self._value = (value,)
         elif isinstance(value, slice):
             self._value = value
@@ -98,15 +105,20 @@ class BatchChoice:
                 raise RecorderError(f"batch={value!r}: expected positions of batch items, which are whole numbers")
             self._value = tuple(value)
         else:
-            raise RecorderError(f'batch={value!r}: expected a position, a list of positions, a slice or "all"')
+            raise RecorderError(f'batch={value!r}: expected a position, a list of positions, a slice, "all" or "worst"')
 
     def items(self, size: int) -> tuple[int, ...]:
-        """The positions to record of a batch of `size` items; those that it does not have are left out."""
+        """The positions to record of a batch of `size` items; those that it does not have are left out.
+
+        Where the losses should decide, this is what is recorded without them.
+        """
         if isinstance(self._value, slice):
             return tuple(range(*self._value.indices(size)))
         return tuple(item % size for item in self._value if -size <= item < size)
 
     def __str__(self) -> str:
+        if self.worst:
+            return "the batch item with the largest loss"
         if isinstance(self._value, slice):
             return "all batch items" if self._value == slice(None) else f"batch items {self._value}"
         items = ", ".join(map(str, self._value))

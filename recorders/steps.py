@@ -64,6 +64,11 @@ class StepCounter:
         return self._offset + self._count() if self._last is None else self._last
 
     @property
+    def optimized(self) -> bool:
+        """Whether a torch optimizer is known to update the model."""
+        return bool(self._optimized)
+
+    @property
     def forwards(self) -> int:
         """Number of counted forwards so far."""
         return self._forwards

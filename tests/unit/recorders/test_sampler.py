@@ -425,7 +425,7 @@ def test_a_field_that_comes_less_often_is_left_out_and_said(attach, batch, trace
         def forward(self, x):
             for time in range(x.shape[1]):
                 memviz.tap("usage", x[:, time])
-                memviz.tap("memory", x[:, time : time + 1])
+                memviz.tap("memory", x[:, time].unsqueeze(2))
                 if time % 2:
                     memviz.tap("odd", x[:, time], axes=("batch", "slot"))
             return x

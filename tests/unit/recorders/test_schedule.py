@@ -39,7 +39,7 @@ def test_a_rule_replaces_every():
 def test_thinning_doubles():
     schedule = Schedule(2)
     assert recorded(schedule, range(4)) == [0, 2]
-    assert schedule.thin() == 4
+    assert schedule.thin() == "every 4 steps"
     assert recorded(schedule, range(4, 13)) == [4, 8, 12]
 
 
