@@ -47,13 +47,27 @@ def update_usage(usage: Tensor, write_weights: Tensor, read_weights: Tensor, fre
     Returns:
         [batch, slot].
     """
+    return count_writes(usage, write_weights) * retention(read_weights, free_gates)
+
+
+def count_writes(usage: Tensor, write_weights: Tensor) -> Tensor:
+    """Usage after a write, u + w^w - u ∘ w^w, before anything is freed; axes as in `update_usage`."""
     if write_weights.shape[1] == 1:
         written = write_weights[:, 0]
     else:
         written = 1 - complement_product(write_weights, write_weights.new_ones(()))
-    retention = complement_product(free_gates.unsqueeze(2), read_weights)
     # u + w (1 - u) in one operation.
-    return torch.lerp(usage, usage.new_ones(()), written) * retention
+    return torch.lerp(usage, usage.new_ones(()), written)
+
+
+def retention(read_weights: Tensor, free_gates: Tensor) -> Tensor:
+    """ψ = Π_i (1 - f_i w^{r,i}): how far each slot [batch, slot] is kept by the heads that just read it.
+
+    Args:
+        read_weights: [batch, read_head, slot], of the time before.
+        free_gates: [batch, read_head].
+    """
+    return complement_product(free_gates.unsqueeze(2), read_weights)
 
 
 def allocate(usage: Tensor, delta: float = DELTA) -> Tensor:

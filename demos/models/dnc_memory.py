@@ -6,59 +6,25 @@ a DNC in memviz's catalogue pass through `memviz.tap`, which costs nothing while
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import memviz
-from memviz.demos.models import addressing, lookup
-from memviz.demos.models.links import follow_links
-from memviz.demos.models.lookup import content_weights
+from memviz.demos.models import addressing, links, lookup, options
+from memviz.demos.models.dnc_interface import Bounds, IndependentLinears, Interface, Layout
+from memviz.demos.models.dnc_state import MemoryState, check_parts
 from memviz.recorders.controls import BEFORE, Access, ControlPoint
 
 
-class MemoryState(NamedTuple):
-    """What a DNC's memory carries from one time to the next.
-
-    Axes: memory [batch, slot, word], usage [batch, slot], link_matrix [batch, write_head, slot_to, slot_from],
-    precedence_weights and write_weights [batch, write_head, slot], read_weights [batch, read_head, slot].
-    """
-
-    memory: Tensor
-    usage: Tensor
-    link_matrix: Tensor
-    precedence_weights: Tensor
-    read_weights: Tensor
-    write_weights: Tensor
-
-
-class Interface(NamedTuple):
-    """The interface vector ξ_t, parsed and bounded; `mode` runs over one backward and one forward mode per write head.
-
-    Axes: keys and vectors [batch, head, word], strengths and gates [batch, head], read_modes [batch, read_head, mode]
-    in the order backward per write head, content, forward per write head.
-    """
-
-    read_keys: Tensor
-    write_keys: Tensor
-    write_vectors: Tensor
-    read_strengths: Tensor
-    write_strengths: Tensor
-    erase_vectors: Tensor
-    free_gates: Tensor
-    allocation_gate: Tensor
-    write_gate: Tensor
-    read_modes: Tensor
-
-
-def _control_points(write_heads: int) -> tuple[ControlPoint, ...]:
+def _control_points(layout: Layout) -> tuple[ControlPoint, ...]:
     """Where `memviz.ablate` can change a run: what a time begins with, and the walks along the links."""
     # With several write heads there are more modes than the three of the catalogue.
-    interface = [name for name in Interface._fields if name != "read_modes" or write_heads == 1]
-    state = ("memory", "usage", "link_matrix", "precedence_weights", "read_weights", "write_weights")
+    interface = [name for name in layout.shapes if name != "read_modes" or layout.shapes[name][1] == 3]
     step = {name: Access(("x", name)) for name in interface}
-    step |= {f"{BEFORE}{name}": Access(("state", name)) for name in state}
+    step |= {f"{BEFORE}{name}": Access(("state", name)) for name in MemoryState._fields}
     walks = {"forward_weights": Access((1,)), "backward_weights": Access((2,))}
     return ControlPoint("step", step), ControlPoint("follow", walks, result=True)
 
@@ -74,6 +40,14 @@ class DNCMemory(nn.Module):
         write_heads: H; each keeps its own links, and allocates after the heads before it (deepmind/dnc).
         initial_value: what every word holds before the first time. A small constant learns copying faster than
             learned or random values (Collier & Beel 2018).
+        independent_linears: a linear layer per part of the interface vector, not one for all.
+        masking: lookups compare only the words that a mask lets through (Csordas and Schmidhuber 2019).
+        deallocation: what is freed is also cleared from the memory, before the write (same source).
+        link_sharpening: the walks along the links are sharpened by emitted powers (same source).
+        bounds: how keys, write vectors and strengths are bounded; see `dnc_interface.Bounds`.
+
+    Raises:
+        OptionError: an option has no such value.
     """
 
     memviz_law = "dnc"
@@ -86,79 +60,102 @@ class DNCMemory(nn.Module):
         read_heads: int = 1,
         write_heads: int = 1,
         initial_value: float = 1e-6,
+        independent_linears: bool = False,
+        masking: bool = False,
+        deallocation: bool = False,
+        link_sharpening: bool = False,
+        bounds: Bounds = "paper",
     ) -> None:
         super().__init__()
+        options.at_least_one(
+            input_size=input_size,
+            nr_cells=nr_cells,
+            cell_size=cell_size,
+            read_heads=read_heads,
+            write_heads=write_heads,
+        )
+        options.number(initial_value=initial_value)
+        options.flag(
+            independent_linears=independent_linears,
+            masking=masking,
+            deallocation=deallocation,
+            link_sharpening=link_sharpening,
+        )
+        options.one_of("bounds", bounds, ("paper", "package"))
         self.nr_cells = nr_cells
         self.cell_size = cell_size
         self.read_heads = read_heads
         self.write_heads = write_heads
         self.initial_value = initial_value
-        self.memviz_attributes = {
-            "allocation_delta": addressing.DELTA,
-            "cosine_delta": lookup.DELTA,
-            "write_heads": write_heads,
-            # Slots that were never written to are in equal use but for the last bit, which no replay can repeat.
-            "allocation_ties": "arbitrary",
-        }
-        self.memviz_controls = _control_points(write_heads)
-        # Grouped by the function that bounds them, so that each function runs once.
-        self._unbounded = [read_heads * cell_size, write_heads * cell_size, write_heads * cell_size]
-        self._strengths = [read_heads, write_heads]
-        self._gates = [write_heads * cell_size, read_heads, write_heads, write_heads]
-        self._modes = read_heads * (1 + 2 * write_heads)
-        self.interface = nn.Linear(input_size, self.interface_size)
+        self.masking = masking
+        self.deallocation = deallocation
+        self.link_sharpening = link_sharpening
+        self.bounds = bounds
+        self.layout = Layout(cell_size, read_heads, write_heads, masking, link_sharpening, bounds)
+        self.memviz_attributes = self._attributes()
+        self.memviz_controls = _control_points(self.layout)
+        self.interface: nn.Module
+        if independent_linears:
+            self.interface = IndependentLinears(input_size, self.layout)
+        else:
+            self.interface = nn.Linear(input_size, self.layout.size)
 
     @property
     def interface_size(self) -> int:
-        """Width of the interface vector: RW + 3HW + 3H + 2R + R(1 + 2H), the paper's WR + 3W + 5R + 3 for H = 1."""
-        return sum(self._unbounded) + sum(self._strengths) + sum(self._gates) + self._modes
+        """Width of the interface vector; see `dnc_interface.Layout`."""
+        return self.layout.size
+
+    def _attributes(self) -> dict[str, Any]:
+        """What memviz must know of this memory to hold it against its laws; see memviz.analysis.rules."""
+        attributes: dict[str, Any] = {
+            "allocation_delta": addressing.DELTA,
+            "cosine_delta": lookup.DELTA,
+            "write_heads": self.write_heads,
+            # Slots that were never written to are in equal use but for the last bit, which no replay can repeat.
+            "allocation_ties": "arbitrary",
+        }
+        attributes |= {name: True for name in ("masking", "deallocation", "link_sharpening") if getattr(self, name)}
+        if self.link_sharpening:
+            attributes["sharpening_delta"] = links.SHARPENING_DELTA
+        if self.bounds == "package":
+            attributes["strengths"] = "softplus"
+            attributes["bounded_by_tanh"] = ["read_keys", "write_keys", "write_vectors"]
+        return attributes
+
+    def shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+        """Shape of each part of the state, by name."""
+        slots, heads = self.nr_cells, self.write_heads
+        return {
+            "memory": (batch, slots, self.cell_size),
+            "usage": (batch, slots),
+            "link_matrix": (batch, heads, slots, slots),
+            "precedence_weights": (batch, heads, slots),
+            "read_weights": (batch, self.read_heads, slots),
+            "write_weights": (batch, heads, slots),
+        }
 
     def initial_state(self, batch: int) -> MemoryState:
         """Memory at its initial value and all else zero, on the device and in the dtype of the parameters."""
-        new = self.interface.weight.new_zeros
-        n, heads = self.nr_cells, self.write_heads
-        memory = self.interface.weight.new_full((batch, n, self.cell_size), self.initial_value)
+        like, shapes = next(self.interface.parameters()), self.shapes(batch)
+        memory = like.new_full(shapes.pop("memory"), self.initial_value)
         # Words that are all equal are said once, and what is zero need not be said.
         memviz.tap("initial/memory", memory[:, :1, :1])
-        return MemoryState(
-            memory=memory,
-            usage=new(batch, n),
-            link_matrix=new(batch, heads, n, n),
-            precedence_weights=new(batch, heads, n),
-            read_weights=new(batch, self.read_heads, n),
-            write_weights=new(batch, heads, n),
-        )
+        return MemoryState(memory, **{name: like.new_zeros(shape) for name, shape in shapes.items()})
 
-    def resume(self, state: MemoryState) -> MemoryState:
-        """Go on from a state of an earlier sequence: memviz is shown what later state follows from; returns `state`."""
+    def resume(self, state: Sequence[Tensor], batch: int) -> MemoryState:
+        """Go on from a state of an earlier sequence: memviz is shown what later state follows from.
+
+        Raises:
+            OptionError: a part of it has another shape than this memory's.
+        """
+        check_parts("memory", state, list(self.shapes(batch).values()))
         for name, value in zip(MemoryState._fields, state, strict=True):
             memviz.tap(f"initial/{name}", value)
-        return state
+        return MemoryState(*state)
 
     def parse(self, controller_output: Tensor) -> Interface:
-        """Split the interface vector and bound its parts: strengths >= 1, gates in [0, 1], modes a distribution.
-
-        Args:
-            controller_output: [batch, input_size].
-        """
-        batch, width = len(controller_output), self.cell_size
-        sizes = [sum(self._unbounded), sum(self._strengths), sum(self._gates), self._modes]
-        unbounded, strengths, gates, modes = torch.split(self.interface(controller_output), sizes, dim=1)
-        read_keys, write_keys, write_vectors = torch.split(unbounded, self._unbounded, dim=1)
-        read_strengths, write_strengths = torch.split(addressing.oneplus(strengths), self._strengths, dim=1)
-        erase, free, allocation, write = torch.split(torch.sigmoid(gates), self._gates, dim=1)
-        return Interface(
-            read_keys=read_keys.view(batch, self.read_heads, width),
-            write_keys=write_keys.view(batch, self.write_heads, width),
-            write_vectors=write_vectors.view(batch, self.write_heads, width),
-            read_strengths=read_strengths,
-            write_strengths=write_strengths,
-            erase_vectors=erase.view(batch, self.write_heads, width),
-            free_gates=free,
-            allocation_gate=allocation,
-            write_gate=write,
-            read_modes=torch.softmax(modes.view(batch, self.read_heads, -1), dim=-1),
-        )
+        """The interface vector of the controller's output [batch, input_size], split and bounded."""
+        return self.layout.parse(self.interface(controller_output))
 
     def forward(self, controller_output: Tensor, state: MemoryState) -> tuple[Tensor, MemoryState]:
         """One time: free, allocate, write, link, read.
@@ -174,18 +171,21 @@ class DNCMemory(nn.Module):
 
     def step(self, x: Interface, state: MemoryState) -> tuple[Tensor, MemoryState]:
         """One time, from the parsed interface vector; arguments and result as in `forward`."""
-        usage = addressing.update_usage(state.usage, state.write_weights, state.read_weights, x.free_gates)
+        retention = addressing.retention(state.read_weights, x.free_gates)
+        usage = addressing.count_writes(state.usage, state.write_weights) * retention
         allocation = addressing.allocate_per_head(usage, x.write_gate * x.allocation_gate)
-        written_content = content_weights(state.memory, x.write_keys, x.write_strengths)
+        written_content = _look_up(state.memory, x.write_keys, x.write_strengths, x.write_masks)
         # w^w = g^w (g^a a + (1 - g^a) c^w)
         address = torch.lerp(written_content, allocation, x.allocation_gate.unsqueeze(2))
         write_weights = x.write_gate.unsqueeze(2) * address
-        memory = addressing.write(state.memory, write_weights, x.erase_vectors, x.write_vectors)
+        # M_t = M ∘ ψ 1^T ∘ (1 - w e^T) + w v^T; without de-allocation there is no ψ.
+        before = state.memory * retention.unsqueeze(2) if self.deallocation else state.memory
+        memory = addressing.write(before, write_weights, x.erase_vectors, x.write_vectors)
 
-        link, forward, backward = self.follow(state, write_weights)
+        link, forward, backward = self.follow(x, state, write_weights)
         precedence = addressing.update_precedence(state.precedence_weights, write_weights)
 
-        read_content = content_weights(memory, x.read_keys, x.read_strengths)
+        read_content = _look_up(memory, x.read_keys, x.read_strengths, x.read_masks)
         # w^r = π_1 b + π_2 c^r + π_3 f
         ways = torch.cat((backward, read_content.unsqueeze(2), forward), dim=2)
         read_weights = torch.matmul(x.read_modes.unsqueeze(2), ways).squeeze(2)
@@ -195,18 +195,25 @@ class DNCMemory(nn.Module):
         self._tap(x, after, allocation, written_content, read_content, forward, backward, read_vectors)
         return read_vectors, after
 
-    def follow(self, state: MemoryState, write_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def follow(self, x: Interface, state: MemoryState, write_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The links after a write, and one step forward and backward along them from where each head read before.
 
         Args:
+            x: the interface of this time.
             state: the state after the time before.
             write_weights: [batch, write_head, slot], at this time.
 
         Returns:
             Link matrix [batch, write_head, slot_to, slot_from]; forward and backward weights
-            [batch, read_head, write_head, slot].
+            [batch, read_head, write_head, slot], sharpened with `link_sharpening`.
         """
-        return follow_links(state.link_matrix, state.precedence_weights, write_weights, state.read_weights)
+        link, forward, backward = links.follow_links(
+            state.link_matrix, state.precedence_weights, write_weights, state.read_weights
+        )
+        if x.forward_sharpening is not None and x.backward_sharpening is not None:
+            forward = links.sharpen(forward, x.forward_sharpening)
+            backward = links.sharpen(backward, x.backward_sharpening)
+        return link, forward, backward
 
     def _tap(
         self,
@@ -220,13 +227,12 @@ class DNCMemory(nn.Module):
         read_vectors: Tensor,
     ) -> None:
         """Show memviz every internal of this time under its name in the catalogue."""
-        for name, value in zip(Interface._fields[:-1], x[:-1], strict=True):
-            memviz.tap(name, value)
+        for name, value in x.present().items():
+            memviz.tap(name, self._three_modes(value) if name == "read_modes" else value)
         for name, value in zip(MemoryState._fields, after, strict=True):
             memviz.tap(name, value)
         # Lets a reader check that the state it derives is the state the model had.
         memviz.tap("final/memory", after.memory)
-        memviz.tap("read_modes", self._three_modes(x.read_modes))
         memviz.tap("allocation_weights", allocation)
         memviz.tap("write_content_weights", write_content)
         memviz.tap("read_content_weights", read_content)
@@ -241,3 +247,9 @@ class DNCMemory(nn.Module):
             return modes
         backward, content, forward = torch.split(modes, [heads, 1, heads], dim=-1)
         return torch.cat((backward.sum(-1, keepdim=True), content, forward.sum(-1, keepdim=True)), dim=-1)
+
+
+def _look_up(memory: Tensor, keys: Tensor, strengths: Tensor, masks: Tensor | None) -> Tensor:
+    if masks is None:
+        return lookup.content_weights(memory, keys, strengths)
+    return lookup.masked_content_weights(memory, keys, strengths, masks)

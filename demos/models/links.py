@@ -4,7 +4,11 @@ The link matrix is the one part of a DNC that grows with the square of the memor
 four matrices of that size for the backward pass and reads and writes some fifteen; here it keeps the previous link
 matrix alone, and does the update, both reads and all their gradients in a few passes.
 
-Equations: Graves et al. 2016, Methods, "Temporal memory linkage".
+Equations: Graves et al. 2016, Methods, "Temporal memory linkage"; the sharpening is that of Csordas and Schmidhuber
+2019.
+
+The gradient is written for first derivatives: a second derivative is refused. Under torch.compile the update and its
+gradient are traced like any other code; where that fails torch runs them as they are.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+SHARPENING_DELTA = 1e-6
+"""Added to a walk before it is sharpened, so that one that leads nowhere has a distribution (RobertCsordas/dnc)."""
 
 
 class _Links(torch.autograd.Function):
@@ -100,3 +107,23 @@ def follow_links(
         link, precedence, write_weights, read_weights
     )
     return followed
+
+
+def sharpen(walk: Tensor, powers: Tensor, delta: float = SHARPENING_DELTA) -> Tensor:
+    """Make a walk along the links a sharp distribution: S(d, s)[i] = (d[i] + δ)^s / Σ_j (d[j] + δ)^s.
+
+    Csordas and Schmidhuber 2019, "link distribution sharpness control": with every write some noise gets into the
+    links, and a walk along them blurs; a power that the controller emits undoes the blur. It also gives a walk from
+    where no link leads on, an empty one, equal weights on all slots.
+
+    Args:
+        walk: [batch, read_head, write_head, slot], forward or backward weights.
+        powers: [batch, read_head], s >= 1.
+        delta: δ.
+
+    Returns:
+        The axes of `walk`; sums to 1 over slots.
+    """
+    # Rounding can leave a link just below zero. A power is a softmax of logarithms, which neither over- nor underflows.
+    logs = torch.log(walk.clamp_min(0) + delta)
+    return torch.softmax(powers[..., None, None] * logs, dim=-1)

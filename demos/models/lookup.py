@@ -67,3 +67,36 @@ def content_weights(memory: Tensor, keys: Tensor, strengths: Tensor, delta: floa
     """
     weights: Tensor = _Lookup.apply(memory, keys, strengths, delta)  # type: ignore[no-untyped-call]
     return weights
+
+
+def masked_content_weights(
+    memory: Tensor, keys: Tensor, strengths: Tensor, masks: Tensor, delta: float = DELTA
+) -> Tensor:
+    """Look up by the likeness of some words: softmax_i(β D(m ∘ k, m ∘ M[i])), D the cosine.
+
+    Csordas and Schmidhuber 2019, "Improving Differentiable Neural Computers Through Memory Masking, De-allocation, and
+    Link Distribution Sharpness Control": a head may search by a part of a word and so find what the rest of it is.
+
+    Both products with the mask are moved to the side of the key, so that no masked copy of the memory is made per head.
+
+    Args:
+        memory: [batch, slot, word].
+        keys: [batch, head, word].
+        strengths: [batch, head], β >= 1.
+        masks: [batch, head, word], in [0, 1]; of ones, the lookup is that of `content_weights`.
+        delta: added to the product of norms.
+
+    Returns:
+        [batch, head, slot], summing to 1 over slots.
+    """
+    shares = masks.square()
+    dots = torch.bmm(keys * shares, memory.mT)
+    key_norms = _safe_root((keys.square() * shares).sum(dim=2, keepdim=True))
+    row_norms = _safe_root(torch.bmm(shares, memory.square().mT))
+    cosines = dots / torch.addcmul(dots.new_full((), delta), key_norms, row_norms)
+    return torch.softmax(strengths.unsqueeze(2) * cosines, dim=2)
+
+
+def _safe_root(squares: Tensor) -> Tensor:
+    """The square root, with the gradient 0 at 0, where that of a norm has no value."""
+    return squares.clamp_min(torch.finfo(squares.dtype).tiny).sqrt()

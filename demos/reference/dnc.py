@@ -1,181 +1,63 @@
-"""A DNC in numpy float64, one item and one slot at a time: the yardstick for the torch model and for recordings.
+"""A whole DNC in numpy float64, in plain loops: the yardstick for the torch model and for recordings.
 
-Written from Graves et al. 2016, Methods ("Interface parameters", "Content-based addressing", "Dynamic memory
-allocation", "Write weighting", "Temporal memory linkage", "Read weighting"), sharing no code with
-`memviz.demos.models`. Departures from the paper are those of the torch model and are named where they occur.
+    weights = {name: value.numpy() for name, value in model.double().state_dict().items()}
+    result = run(x, weights, slots=8, words=4, read_heads=2)       # every internal by name, [time, batch, ...]
+    write_trace("runs/reference", x, weights, slots=8, words=4, read_heads=2)
+
+How many layers, cells, memories and linear layers there are follows from the names of the weights. Dropout is left
+out: the reference is the model in eval mode. It shares no code with `memviz.demos.models`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memviz.demos.reference.dnc_controller import Controller, Weights
+from memviz.demos.reference.dnc_memory import DELTA as DELTA
+from memviz.demos.reference.dnc_memory import Memory, Options
+from memviz.demos.reference.record import ReferenceMemory, ReferenceTrace
+
 Array = NDArray[np.float64]
 
-DELTA = 1e-6
-"""Departure: added to the product of norms in the cosine, and to usage before allocation (deepmind/dnc)."""
-
 INITIAL_MEMORY = 1e-6
+"""What every word holds before the first time; 0 with the package's wiring."""
 
-
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + e^-x)."""
-    return np.asarray(1 / (1 + np.exp(-x)))
-
-
-def softmax(x: Array) -> Array:
-    """e^x / Σ e^x over a vector."""
-    powers = np.exp(x - x.max())
-    return np.asarray(powers / powers.sum())
-
-
-def content_weighting(memory: Array, key: Array, strength: float) -> Array:
-    """C(M, k, β): memory [slot, word], key [word]; returns [slot]."""
-    scores = np.zeros(len(memory))
-    for i, row in enumerate(memory):
-        scores[i] = strength * (key @ row) / (np.sqrt(key @ key) * np.sqrt(row @ row) + DELTA)
-    return softmax(scores)
-
-
-def allocation_weighting(usage: Array) -> Array:
-    """Allocation a over slots, from usage [slot]: the free list is in ascending order of usage, ties by index."""
-    lifted = DELTA + (1 - DELTA) * usage
-    allocation, product = np.zeros(len(usage)), 1.0
-    for slot in sorted(range(len(usage)), key=lambda i: (lifted[i], i)):
-        allocation[slot] = (1 - lifted[slot]) * product
-        product *= lifted[slot]
-    return allocation
-
-
-def lstm_cell(x: Array, h: Array, c: Array, weights: Mapping[str, Array], prefix: str) -> tuple[Array, Array]:
-    """One LSTM time of one item, with torch's parameter layout (input, forget, cell, output); returns h and c."""
-    gates = weights[f"{prefix}weight_ih"] @ x + weights[f"{prefix}bias_ih"]
-    gates = gates + weights[f"{prefix}weight_hh"] @ h + weights[f"{prefix}bias_hh"]
-    i, f, g, o = gates.reshape(4, -1)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
-
-
-class Memory:
-    """The memory of one item: its state, and one `step` per time that returns every internal by catalogue name."""
-
-    def __init__(self, memory: Array, read_heads: int, write_heads: int) -> None:
-        self.memory, self.read_heads, self.write_heads = memory, read_heads, write_heads
-        self.slots, self.words = slots, _ = memory.shape
-        self.usage = np.zeros(slots)
-        self.link = np.zeros((write_heads, slots, slots))
-        self.precedence = np.zeros((write_heads, slots))
-        self.read_weights = np.zeros((read_heads, slots))
-        self.write_weights = np.zeros((write_heads, slots))
-
-    def parse(self, vector: Array) -> dict[str, Array]:
-        """The interface vector cut up and bounded, in the order in which the torch model lays it out."""
-        r, h, w = self.read_heads, self.write_heads, self.words
-        parts, start = {}, 0
-        for name, shape in (
-            ("read_keys", (r, w)),
-            ("write_keys", (h, w)),
-            ("write_vectors", (h, w)),
-            ("read_strengths", (r,)),
-            ("write_strengths", (h,)),
-            ("erase_vectors", (h, w)),
-            ("free_gates", (r,)),
-            ("allocation_gate", (h,)),
-            ("write_gate", (h,)),
-            ("read_modes", (r, 1 + 2 * h)),
-        ):
-            size = int(np.prod(shape))
-            parts[name] = vector[start : start + size].reshape(shape)
-            start += size
-        for name in ("read_strengths", "write_strengths"):
-            parts[name] = 1 + np.log(1 + np.exp(parts[name]))
-        for name in ("erase_vectors", "free_gates", "allocation_gate", "write_gate"):
-            parts[name] = sigmoid(parts[name])
-        parts["read_modes"] = np.array([softmax(modes) for modes in parts["read_modes"]])
-        return parts
-
-    def step(self, vector: Array) -> dict[str, Array]:
-        """One time; `vector` is the interface vector of this item."""
-        x = self.parse(vector)
-        slots, heads = self.slots, self.write_heads
-
-        for i in range(slots):
-            unwritten = np.prod([1 - self.write_weights[h, i] for h in range(heads)])
-            retention = np.prod([1 - x["free_gates"][r] * self.read_weights[r, i] for r in range(self.read_heads)])
-            written = 1 - unwritten
-            self.usage[i] = (self.usage[i] + written - self.usage[i] * written) * retention
-
-        # With several write heads each takes its share of the free list before the next (deepmind/dnc).
-        allocation, taken = np.zeros((heads, slots)), self.usage.copy()
-        for h in range(heads):
-            allocation[h] = allocation_weighting(taken)
-            taken = taken + (1 - taken) * x["write_gate"][h] * x["allocation_gate"][h] * allocation[h]
-
-        write_content, write = np.zeros((heads, slots)), np.zeros((heads, slots))
-        for h in range(heads):
-            write_content[h] = content_weighting(self.memory, x["write_keys"][h], x["write_strengths"][h])
-            gate = x["allocation_gate"][h]
-            write[h] = x["write_gate"][h] * (gate * allocation[h] + (1 - gate) * write_content[h])
-
-        for i in range(slots):
-            for k in range(self.words):
-                for h in range(heads):
-                    self.memory[i, k] *= 1 - write[h, i] * x["erase_vectors"][h, k]
-                self.memory[i, k] += sum(write[h, i] * x["write_vectors"][h, k] for h in range(heads))
-
-        for h in range(heads):
-            link = np.zeros((slots, slots))
-            for i in range(slots):
-                for j in range(slots):
-                    if i != j:
-                        link[i, j] = (1 - write[h, i] - write[h, j]) * self.link[h, i, j]
-                        link[i, j] += write[h, i] * self.precedence[h, j]
-            self.link[h] = link
-            self.precedence[h] = (1 - write[h].sum()) * self.precedence[h] + write[h]
-
-        read_content = np.zeros((self.read_heads, slots))
-        forward, backward = np.zeros((2, self.read_heads, heads, slots))
-        read = np.zeros((self.read_heads, slots))
-        for r in range(self.read_heads):
-            read_content[r] = content_weighting(self.memory, x["read_keys"][r], x["read_strengths"][r])
-            modes = x["read_modes"][r]
-            read[r] = modes[heads] * read_content[r]
-            for h in range(heads):
-                forward[r, h] = self.link[h] @ self.read_weights[r]
-                backward[r, h] = self.link[h].T @ self.read_weights[r]
-                read[r] += modes[h] * backward[r, h] + modes[heads + 1 + h] * forward[r, h]
-
-        self.write_weights, self.read_weights = write, read
-        x["read_modes"] = np.array([[m[:heads].sum(), m[heads], m[heads + 1 :].sum()] for m in x["read_modes"]])
-        return x | {
-            "write_weights": write,
-            "read_weights": read,
-            "usage": self.usage.copy(),
-            "allocation_weights": allocation,
-            "write_content_weights": write_content,
-            "read_content_weights": read_content,
-            "forward_weights": forward,
-            "backward_weights": backward,
-            "precedence_weights": self.precedence.copy(),
-            "link_matrix": self.link.copy(),
-            "memory": self.memory.copy(),
-            "read_vectors": np.array([read[r] @ self.memory for r in range(self.read_heads)]),
-        }
+_PARTS = (
+    *("read_keys", "write_keys", "write_vectors"),
+    *("read_strengths", "write_strengths", "forward_sharpening", "backward_sharpening"),
+    *("erase_vectors", "free_gates", "allocation_gate", "write_gate", "read_masks", "write_masks"),
+    "read_modes",
+)
+"""Parts of the interface vector in their order, for `independent_linears`."""
 
 
 def run(
     x: Array,
-    weights: Mapping[str, Array],
+    weights: Weights,
     *,
     slots: int,
     words: int,
     read_heads: int = 1,
     write_heads: int = 1,
-    memory: Array | float = INITIAL_MEMORY,
+    memory: Array | float | None = None,
+    rnn_type: str = "lstm",
+    nonlinearity: str = "tanh",
+    clip: float = 20.0,
+    masking: bool = False,
+    deallocation: bool = False,
+    link_sharpening: bool = False,
+    wiring: str = "paper",
+    state: Sequence[Any] | None = None,
+    pass_through_memory: bool = True,
 ) -> dict[str, Array]:
-    """A whole DNC with an LSTM controller over a batch of sequences.
+    """A whole DNC over a batch of sequences.
 
     Args:
         x: [batch, time, input_channel].
@@ -184,28 +66,141 @@ def run(
         words: W.
         read_heads: R.
         write_heads: H.
-        memory: before the first time, broadcast to [batch, slot, word].
+        memory: before the first time, broadcast to [batch, slot, word]; by default 1e-6, and 0 with the package's
+            wiring.
+        rnn_type: "lstm", "gru" or "rnn".
+        nonlinearity: "tanh" or "relu", of an "rnn".
+        clip: bound on the controller's output, and with the paper's wiring on its recurrent state; 0 for none.
+        masking: lookups are masked.
+        deallocation: what is freed is cleared.
+        link_sharpening: walks along the links are sharpened.
+        wiring: "paper" or "package".
+        state: (controller_hidden, memory, last_read) with the axes of `memviz.demos.models.dnc_state.DNCState`, as
+            arrays; the memory as a mapping by field, or one per layer. Zeros, and `memory`, by default.
+        pass_through_memory: False leaves the memory out, and uses `last_read` of the state wherever reads are used.
 
     Returns:
-        Every internal by catalogue name, [time, batch, ...], and "output" as [time, batch, output_channel].
+        Every internal by catalogue name, [time, batch, ...], and "output" as [time, batch, output_channel]. With one
+        memory per layer names begin with it: "memory.0/usage". With layers that share one, its times are its turns.
     """
-    layers = sum(name.startswith("controller.") and name.endswith("weight_hh") for name in weights)
-    hidden = weights["controller.0.weight_hh"].shape[1]
-    initial = np.broadcast_to(memory, (len(x), slots, words))
+    options = Options(read_heads, write_heads, masking, deallocation, link_sharpening, wiring)
+    layers = 1 + max(int(match[1]) for match in (re.match(r"controller\.(\d+)\.", name) for name in weights) if match)
+    prefixes = _memories(weights)
+    held = _begun(x, weights, slots=slots, words=words, memory=memory, wiring=wiring, state=state)
     items = []
-    for sequence, before in zip(x, initial, strict=True):
-        cells = Memory(before.copy(), read_heads, write_heads)
-        h, c = np.zeros((layers, hidden)), np.zeros((layers, hidden))
-        reads, times = np.zeros((read_heads, words)), []
+    for item, sequence in enumerate(x):
+        controllers = []
+        for layer in range(layers):
+            before = None if state is None else [part[:, item] for part in state[0][layer]]
+            controllers.append(Controller(weights, layer, rnn_type, nonlinearity, clip, wiring == "paper", before))
+        memories = [Memory(options, {name: values[item] for name, values in each.items()}) for each in held]
+        last_read = np.zeros(read_heads * words) if state is None else np.ravel(state[2][item])
+        seen: dict[str, list[Array]] = {}
         for x_t in sequence:
-            below = np.concatenate([x_t, reads.ravel()])
-            for layer in range(layers):
-                h[layer], c[layer] = lstm_cell(below, h[layer], c[layer], weights, f"controller.{layer}.")
-                below = h[layer]
-            now = cells.step(weights["memory.interface.weight"] @ below + weights["memory.interface.bias"])
-            reads = now["read_vectors"]
-            seen = np.concatenate([below, reads.ravel()])
-            now["output"] = weights["output.weight"] @ seen + weights["output.bias"]
-            times.append(now)
-        items.append(times)
-    return {name: np.array([[item[t][name] for item in items] for t in range(x.shape[1])]) for name in items[0][0]}
+            below, reads = np.concatenate([x_t, last_read]), last_read
+            for layer, controller in enumerate(controllers):
+                hidden = controller.step(below)
+                if pass_through_memory:
+                    turn = layer % len(memories)
+                    now = memories[turn].step(_interface(hidden, weights, prefixes[turn]))
+                    reads = now["read_vectors"].ravel()
+                    name = f"{prefixes[turn].rstrip('.')}/" if len(memories) > 1 else ""
+                    for field, values in now.items():
+                        seen.setdefault(name + field, []).append(values)
+                below = np.concatenate([hidden, reads])
+            if wiring == "paper":
+                last_read = reads
+            seen.setdefault("output", []).append(weights["output.weight"] @ below + weights["output.bias"])
+        items.append(seen)
+    return {name: np.array([item[name] for item in items]).swapaxes(0, 1) for name in items[0]}
+
+
+def memories(
+    result: Mapping[str, Array],
+    *,
+    initial: Mapping[str, Array] | Sequence[Mapping[str, Array]],
+    masking: bool = False,
+    deallocation: bool = False,
+    link_sharpening: bool = False,
+) -> list[ReferenceMemory]:
+    """What `run` gave as memories that can be written, each with its law and the state that it began with.
+
+    Args:
+        result: of `run`.
+        initial: state before the first time by field, [batch, ...]; one per memory.
+        masking: as for `run`.
+        deallocation: as for `run`.
+        link_sharpening: as for `run`.
+    """
+    begun = [initial] if isinstance(initial, Mapping) else list(initial)
+    names = list(dict.fromkeys(name.partition("/")[0] for name in result if "/" in name)) or ["memory"]
+    found = []
+    for name, before in zip(names, begun, strict=True):
+        prefix = f"{name}/" if len(names) > 1 else ""
+        fields = {n.removeprefix(prefix): v for n, v in result.items() if n.startswith(prefix) and n != "output"}
+        fields |= {f"initial/{field}": np.asarray(values) for field, values in before.items()}
+        attributes: dict[str, Any] = {
+            "allocation_delta": DELTA,
+            "cosine_delta": DELTA,
+            "sharpening_delta": DELTA,
+            "write_heads": fields["write_weights"].shape[2],
+            "masking": masking,
+            "deallocation": deallocation,
+            "link_sharpening": link_sharpening,
+        }
+        found.append(ReferenceMemory(fields, name, "dnc", attributes))
+    return found
+
+
+def write_trace(path: str | os.PathLike[str], x: Array, weights: Weights, *, step: int = 0, **options: Any) -> Path:
+    """Run the reference and write what it did as a trace of one record, in float64.
+
+    Args:
+        path: directory of the run; the result says where it is, should there be a trace already.
+        x: [batch, time, input_channel].
+        weights: as for `run`.
+        step: training step that the weights belong to.
+        options: as for `run`.
+
+    Raises:
+        TraceError: the trace cannot be written.
+    """
+    result = run(x, weights, **options)
+    names = ("slots", "words", "memory", "wiring", "state")
+    begun = _begun(x, weights, **{name: options[name] for name in names if name in options})
+    chosen = {name: bool(options.get(name)) for name in ("masking", "deallocation", "link_sharpening")}
+    with ReferenceTrace(path, "dnc") as trace:
+        trace.append(step, memories(result, initial=begun, **chosen), input=x.swapaxes(0, 1), output=result["output"])
+    return trace.path
+
+
+def _memories(weights: Weights) -> list[str]:
+    """What the names of the parameters of each memory begin with."""
+    found = {match[1] for match in (re.match(r"(memory\.(\d+\.)?)interface", name) for name in weights) if match}
+    return sorted(found, key=lambda name: (len(name), name))
+
+
+def _begun(
+    x: Array,
+    weights: Weights,
+    *,
+    slots: int,
+    words: int,
+    memory: Array | float | None = None,
+    wiring: str = "paper",
+    state: Sequence[Any] | None = None,
+) -> list[Mapping[str, Array]]:
+    """The state of each memory before the first time."""
+    if state is not None and state[1] is not None:
+        return [state[1]] if isinstance(state[1], Mapping) else list(state[1])
+    if memory is None:
+        memory = 0.0 if wiring == "package" else INITIAL_MEMORY
+    return [{"memory": np.broadcast_to(memory, (len(x), slots, words))} for _ in _memories(weights)]
+
+
+def _interface(hidden: Array, weights: Weights, prefix: str) -> Array:
+    """The interface vector of the controller's output."""
+    if f"{prefix}interface.weight" in weights:
+        return np.asarray(weights[f"{prefix}interface.weight"] @ hidden + weights[f"{prefix}interface.bias"])
+    names = [f"{prefix}interface.{part}" for part in _PARTS if f"{prefix}interface.{part}.weight" in weights]
+    return np.concatenate([weights[f"{name}.weight"] @ hidden + weights[f"{name}.bias"] for name in names])
