@@ -30,10 +30,16 @@ class Call:
         size: number of items in the batch, once `select` has been used; None before.
     """
 
-    __slots__ = ("_choose", "args", "kwargs", "module", "output", "size")
+    __slots__ = ("_choose", "_shared", "args", "kwargs", "module", "output", "size")
 
     def __init__(
-        self, module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any, choose: Choose | None = None
+        self,
+        module: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        output: Any,
+        choose: Choose | None = None,
+        shared: dict[Any, Any] | None = None,
     ) -> None:
         self.module = module
         self.args = args
@@ -41,10 +47,18 @@ class Call:
         self.output = output
         self.size: int | None = None
         self._choose = choose
+        self._shared = {} if shared is None else shared
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument by position or name, whichever way it was passed; `default` where it was not."""
         return self.args[position] if position < len(self.args) else self.kwargs.get(name, default)
+
+    def once(self, compute: Callable[[Call], Any]) -> Any:
+        """What `compute(call)` gives, worked out once for all probes that look at this call."""
+        if compute not in self._shared:
+            self._shared[compute] = (compute(self), self.size)
+        value, self.size = self._shared[compute]
+        return value
 
     def select(self, value: Tensor, axis: int = 0) -> Tensor:
         """The batch items to record of a tensor with the batch along `axis`; a batch of one there stands for all.

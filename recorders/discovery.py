@@ -32,8 +32,12 @@ def discover(
         UnknownNameError: a field was asked for that nobody knows.
     """
     declined: list[tuple[str, Exception]] = []
-    plans = list(find_plans(model, resolve(adapter), lambda path, error: declined.append((path, error))))
     taps = calls_tap(model)
+    adapters = resolve(adapter)
+    if taps and adapter is None:
+        # Whoever taps has said what is worth recording; the building blocks around it are not.
+        adapters = [one for one in adapters if not getattr(one, "generic", False)]
+    plans = list(find_plans(model, adapters, lambda path, error: declined.append((path, error))))
     notes = [f"{path or type(model).__name__}: {error}" for path, error in declined]
     if not plans and not taps:
         if strict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -30,8 +31,9 @@ def explain(
     assembler: Assembler,
     faults: Faults,
     stats: Stats,
+    also: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """The text of `Recorder.explain()`."""
+    """The text of `Recorder.explain()`; `also` are more lines by title, of which the empty ones are left out."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     dtype = "numbers as computed" if assembler.dtype is None else f"numbers as {str(assembler.dtype).split('.')[-1]}"
     where = stats.path or "nothing: this rank does not record"
@@ -41,6 +43,7 @@ def explain(
         f"  so far  {stats.recorded} recorded, {stats.dropped} dropped, {stats.errors} errors, "
         f"{stats.nbytes:,} bytes, {stats.self_time_share:.2%} of the time",
     ]
+    lines += [f"  {title:7} {text}" for title, text in also.items() if text]
     if stats.stopped:
         lines.append(f"  stopped {stats.stopped}")
     for plan in plans:
@@ -72,6 +75,8 @@ def _memory(
     sizes = [f"{facts[key]} {key.replace('_', ' ')}" for key in ("slots", "words", "read_heads") if key in facts]
     if sizes:
         yield f"    {', '.join(sizes)}"
+    if facts.get("how"):
+        yield from _item("how", str(facts["how"]))
     yield from _item("records", ", ".join(_ordered(recorded)) or "nothing")
     if derived:
         yield from _item("derives", f"{', '.join(_ordered(derived))}, when they are asked for")
@@ -100,7 +105,8 @@ def missing(
         troubled: whether something was tried and failed, which has been said already.
     """
     for plan in plans:
-        promised = {c.full_name for c in channels if c.memory == plan.name}
+        optional = {f"{plan.name}/{probe.field}" for probe in plan.probes if probe.optional}
+        promised = {c.full_name for c in channels if c.memory == plan.name} - optional
         absent = sorted(promised - set(arrived))
         if not absent:
             continue

@@ -31,6 +31,7 @@ class Scores:
         scale: factor of the products; None is one over the root of the number of channels.
         mask: broadcasts to [batch, head, query, key]: True where a query may look, or numbers to add.
         causal: a query sees no key of a higher position; both count from the first one.
+        selected: whether these are the recorded items alone already.
     """
 
     query: Tensor
@@ -38,6 +39,13 @@ class Scores:
     scale: float | None = None
     mask: Tensor | None = None
     causal: bool = False
+    selected: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """[batch, head, query, key]."""
+        batch = max(self.query.shape[0], self.key.shape[0])
+        return batch, self.query.shape[1], self.query.shape[2], self.key.shape[2]
 
 
 Extract = Callable[[Call], "Scores | Tensor | None"]
@@ -79,19 +87,18 @@ def attention(scores: Scores, call: Call | None = None) -> Tensor:
         scores: what they are computed from.
         call: says which items are recorded; None for all of them.
     """
-    query, key = scores.query, scores.key
-    batch = max(query.shape[0], key.shape[0])
-    select = call.select if call is not None else _same
-    query = select(query.expand(batch, *query.shape[1:]))
-    key = select(key.expand(batch, *key.shape[1:]))
-    rows = thinned(query.shape[1], query.shape[2], key.shape[2])
-    places = torch.arange(query.shape[2], device=query.device) if rows is None else _index(rows, query.device)
+    batch, heads, queries, keys = scores.shape
+    select = _same if call is None or scores.selected else call.select
+    query = select(scores.query.expand(batch, *scores.query.shape[1:]))
+    key = select(scores.key.expand(batch, *scores.key.shape[1:]))
+    rows = thinned(heads, queries, keys)
+    places = torch.arange(queries, device=query.device) if rows is None else _index(rows, query.device)
     if rows is not None:
         query = query.index_select(2, places)
     number = torch.promote_types(query.dtype, torch.float32)
     scale = query.shape[-1] ** -0.5 if scores.scale is None else scores.scale
-    if key.shape[1] != query.shape[1]:
-        key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    if key.shape[1] != heads:
+        key = key.repeat_interleave(heads // key.shape[1], dim=1)
     logits = (query.to(number) * scale) @ key.to(number).transpose(-1, -2)
     if scores.mask is not None:
         mask = scores.mask[(None,) * (4 - scores.mask.ndim)]
@@ -99,7 +106,7 @@ def attention(scores: Scores, call: Call | None = None) -> Tensor:
         mask = mask.index_select(2, places) if rows is not None and mask.shape[2] > 1 else mask
         logits = logits.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else logits + mask.to(number)
     if scores.causal:
-        later = torch.arange(key.shape[2], device=key.device) > places[:, None]
+        later = torch.arange(keys, device=key.device) > places[:, None]
         logits = logits.masked_fill(later, -torch.inf)
     nowhere = (logits == -torch.inf).all(dim=-1, keepdim=True)
     return logits.softmax(dim=-1).masked_fill(nowhere, 0.0)
@@ -107,7 +114,7 @@ def attention(scores: Scores, call: Call | None = None) -> Tensor:
 
 def _weights(extract: Extract) -> Callable[[Call], Tensor | None]:
     def compute(call: Call) -> Tensor | None:
-        found = extract(call)
+        found = call.once(extract)
         if found is None:
             return None
         if isinstance(found, Scores):
@@ -121,16 +128,13 @@ def _weights(extract: Extract) -> Callable[[Call], Tensor | None]:
 
 def _positions(extract: Extract) -> Callable[[Call], Tensor | None]:
     def compute(call: Call) -> Tensor | None:
-        found = extract(call)
-        if found is None:
-            return None
-        shape = (*found.query.shape[:3], found.key.shape[2]) if isinstance(found, Scores) else found.shape
-        rows = thinned(*shape[1:])
+        found = call.once(extract)
+        rows = None if found is None else thinned(*found.shape[1:])
         if rows is None:
             return None
         device = found.query.device if isinstance(found, Scores) else found.device
-        batch = max(found.query.shape[0], found.key.shape[0]) if isinstance(found, Scores) else shape[0]
-        return call.select(_index(rows, device).expand(batch, len(rows)))
+        places = _index(rows, device).expand(found.shape[0], len(rows))
+        return places if isinstance(found, Scores) and found.selected else call.select(places)
 
     return compute
 

@@ -127,9 +127,10 @@ class Site:
         if capture is not None and _current_graph_task_id() == -1:
             start = perf_counter_ns()
             module = self.owners[0] if self.owners else self.target
+            shared: dict[Any, Any] = {}
             for channel, compute in self._next(capture):
                 try:
-                    call = Call(module, args, kwargs, output, capture.choose)
+                    call = Call(module, args, kwargs, output, capture.choose, shared)
                     with beside(_device(args, kwargs, output)):
                         value = compute(call)
                     if value is not None:

@@ -50,7 +50,9 @@ class MemoryPlan:
 class Adapter(Protocol):
     """Knows one class of model.
 
-    Match by structure or by `type(module).__mro__`, never by the name of the type alone: FSDP renames classes.
+    Match by structure or by `type(module).__mro__`, never by the name of the type alone: FSDP renames classes. With a
+    class attribute `claims = False`, modules inside one that matches are looked at too. With `generic = True` it knows
+    a building block of many models: it is tried after the others, and on a model that taps only when asked for.
     """
 
     name: str
@@ -87,7 +89,7 @@ def resolve(adapter: Adapter | type | str | None) -> list[Adapter]:
     if adapter is None or isinstance(adapter, str):
         installed = {name: found() if isinstance(found, type) else found for name, found in plugins.load(GROUP)}
         if adapter is None:
-            return list(installed.values())
+            return sorted(installed.values(), key=lambda one: getattr(one, "generic", False))
         if adapter not in installed:
             raise UnknownNameError("adapter", adapter, installed)
         return [installed[adapter]]
@@ -120,7 +122,8 @@ def find_plans(
         for adapter in adapters:
             if not _matches(adapter, module, declined, path):
                 continue
-            claimed.append(path)
+            if getattr(adapter, "claims", True):
+                claimed.append(path)
             try:
                 plans = adapter.plan(module, clean_path(path))
             except Exception as error:  # an adapter is foreign code: whatever it raises is told, not suffered
