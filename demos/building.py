@@ -38,7 +38,8 @@ def make_model(plan: Plan, task: Task) -> nn.Module:
         OptionError: an option has a value that it cannot have.
         MemvizError: the package is not installed.
     """
-    return task.build(_maker(plan), plan.model_options)
+    defaults = MODELS[plan.model].defaults if plan.model in MODELS else {}
+    return task.build(_maker(plan), {**defaults, **plan.model_options})
 
 
 def _maker(plan: Plan) -> Maker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -18,10 +18,12 @@ class Part:
     Attributes:
         where: `module:Class`.
         summary: one line for people.
+        defaults: options where a plan has none, of a size that trains while one watches.
     """
 
     where: str
     summary: str
+    defaults: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def load(self) -> Any:
         """Import the module and give the class."""
@@ -29,11 +31,17 @@ class Part:
         return getattr(import_module(module), name)
 
 
+_SMALL = MappingProxyType({"hidden_size": 64, "nr_cells": 16, "cell_size": 16})
+_SPARSE = MappingProxyType({"hidden_size": 64, "nr_cells": 64, "cell_size": 16})
+
 MODELS: Mapping[str, Part] = MappingProxyType(
     {
-        "dnc": Part("memviz.demos.models.dnc:DNC", "differentiable neural computer (Graves et al. 2016)"),
-        "sam": Part("memviz.demos.models.sam:SAM", "sparse access memory (Rae et al. 2016)"),
-        "sdnc": Part("memviz.demos.models.sdnc:SDNC", "sparse differentiable neural computer (Rae et al. 2016)"),
+        "ntm": Part("memviz.demos.models.ntm:NTM", "Neural Turing Machine (Graves et al. 2014)", _SMALL),
+        "dnc": Part("memviz.demos.models.dnc:DNC", "differentiable neural computer (Graves et al. 2016)", _SMALL),
+        "sam": Part("memviz.demos.models.sam:SAM", "sparse access memory (Rae et al. 2016)", _SPARSE),
+        "sdnc": Part(
+            "memviz.demos.models.sdnc:SDNC", "sparse differentiable neural computer (Rae et al. 2016)", _SPARSE
+        ),
         "lstm": Part("memviz.demos.models.lstm:LSTM", "an LSTM without a memory, to compare with"),
     }
 )
