@@ -9,7 +9,7 @@ missing write also turns later lookups, allocations and links elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +132,7 @@ def ablate(
         inputs = (recorded_tensor(record, "input", model),)
     with evaluating(model), torch.no_grad():
         before = run(model, inputs)
-        with controlled(controls, intervention.needs, intervention.edit):
+        with controlled(controls, _needs(intervention, controls), intervention.edit):
             after = run(model, inputs)
     gap = distance(time_first(before, model), record)
     if strict:
@@ -145,6 +145,16 @@ def ablate(
     if isinstance(intervention, RemoveWrite) and gap <= REPRODUCED:
         shares = _shares(record, controls.memory, intervention)
     return Ablation(intervention, time_first(before, model), time_first(after, model), *losses, shares)
+
+
+def _needs(intervention: Intervention, controls: Controls) -> Sequence[str]:
+    """What the intervention works on: what it names, or what it can do with instead where a memory lacks that."""
+    instead: Sequence[str] = getattr(intervention, "instead", ())
+
+    def reached(names: Sequence[str]) -> bool:
+        return any(set(names) <= set(point.fields) for point in controls.points)
+
+    return instead if instead and not reached(intervention.needs) and reached(instead) else intervention.needs
 
 
 def _choose(found: dict[str, Controls], memory: str | None) -> Controls:

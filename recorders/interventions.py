@@ -36,6 +36,8 @@ class Intervention(Protocol):
 class RemoveWrite:
     """Shut the write gate at one time, so that nothing is written, erased, linked or taken into use.
 
+    A memory without a write gate, such as an NTM, neither erases nor adds at that time; its heads move all the same.
+
     Attributes:
         time: which write.
         head: of which write head; all by default.
@@ -44,14 +46,17 @@ class RemoveWrite:
     time: int
     head: int | None = None
     needs = ("write_gate",)
+    instead = ("erase_vectors", "write_vectors")
 
     def edit(self, time: int, values: dict[str, Tensor]) -> Mapping[str, Tensor]:
         """See Intervention.edit."""
         if time != self.time:
             return {}
-        gate = values["write_gate"].clone()
-        gate[:, slice(None) if self.head is None else self.head] = 0
-        return {"write_gate": gate}
+        names = self.needs if "write_gate" in values else self.instead
+        changed = {name: values[name].clone() for name in names}
+        for value in changed.values():
+            value[:, slice(None) if self.head is None else self.head] = 0
+        return changed
 
     def text(self) -> str:
         """See Intervention.text."""

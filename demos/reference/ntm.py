@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memviz.demos.reference.record import ReferenceMemory
+
 Array = NDArray[np.float64]
 Weights = Mapping[str, Array]
 Layer = list[Array]
@@ -260,6 +262,33 @@ def run(
             times.append(now)
         items.append(times)
     return {name: np.array([[item[t][name] for item in items] for t in range(x.shape[1])]) for name in items[0][0]}
+
+
+def memory_of(
+    result: Mapping[str, Array], *, initial: Mapping[str, Array], options: Options | None = None
+) -> ReferenceMemory:
+    """What `run` gave, ready for a `ReferenceTrace`.
+
+    Args:
+        result: of `run`.
+        initial: what it was given: memory, read_weights and write_weights before the first time.
+        options: as given to `run`.
+    """
+    options = options or Options()
+    heads = result["write_weights"].shape[2]
+    waits = [heads] * result["read_weights"].shape[2] if options.waits is None else list(options.waits)
+    order = {(heads,): "after_write", (0,): "before_write"}.get(tuple(set(waits)), waits)
+    attributes = {
+        "write_heads": heads,
+        "write_order": options.write_order,
+        "read_order": order,
+        "shifts": list(options.shifts),
+        "cosine_delta": options.cosine_delta,
+        "normalizing_delta": options.normalizing_delta,
+    }
+    fields = {name: values for name, values in result.items() if name != "output"}
+    fields |= {f"initial/{name}": values for name, values in initial.items()} | {"final/memory": result["memory"][-1]}
+    return ReferenceMemory(fields, law="ntm", attributes=attributes)
 
 
 def start_controller(weights: Weights, rnn_type: str) -> list[Layer]:

@@ -20,7 +20,12 @@ KEY_ENERGY = 0.9
 def _content_share(view: MemoryView) -> Array:
     """[time, batch, read_head]: how much each head goes by content at the times asked; 0 at other times."""
     reads = view["read_content_weights"]
-    share = view["read_modes"][..., 1] if "read_modes" in view else np.ones(reads.shape[:3])
+    share = np.ones(reads.shape[:3])
+    if "read_modes" in view:
+        share = view["read_modes"][..., 1]
+    elif "interpolation_gate" in view:
+        # Of the heads of an NTM, the read heads come first.
+        share = view["interpolation_gate"][..., : reads.shape[2]]
     return np.asarray(share * view.asked[:, :, None])
 
 
