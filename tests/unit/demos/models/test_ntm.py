@@ -1,0 +1,189 @@
+"""The torch NTM as a module: arguments, axes, state, initial states, orders of heads, presets."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from memviz.demos.models.ntm import NTM
+from memviz.demos.models.ntm_addressing import locate, shift_tables
+from memviz.demos.models.ntm_options import Dialect, Start
+from memviz.errors import OptionError
+
+SIZES = {"nr_cells": 6, "cell_size": 4, "read_heads": 2}
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return NTM(3, 8, 2, **SIZES)
+
+
+def test_the_output_has_the_axes_of_the_input(model):
+    output, _ = model(torch.randn(5, 7, 3))
+    assert output.shape == (5, 7, 2)
+    assert NTM(3, 8, batch_first=False, **SIZES)(torch.randn(7, 5, 3))[0].shape == (7, 5, 3)
+
+
+def test_batch_first_only_changes_the_order_of_axes(model):
+    other = copy.deepcopy(model)
+    other.batch_first = False
+    x = torch.randn(5, 7, 3)
+    torch.testing.assert_close(other(x.transpose(0, 1))[0].transpose(0, 1), model(x)[0])
+
+
+@pytest.mark.parametrize("write_order", ["parallel", "series", "last"])
+@pytest.mark.parametrize("rnn_type", ["lstm", "gru", "rnn", "feedforward"])
+def test_going_on_from_a_state_equals_one_long_sequence(rnn_type, write_order):
+    torch.manual_seed(0)
+    options = {"num_layers": 2, "write_heads": 2, "write_order": write_order, "initial_state": "learned"}
+    model = NTM(3, 8, 2, rnn_type=rnn_type, **options, **SIZES).double()
+    x = torch.randn(2, 9, 3, dtype=torch.float64)
+    whole, end = model(x)
+    first, state = model(x[:, :4])
+    second, after = model(x[:, 4:], state)
+    torch.testing.assert_close(torch.cat((first, second), dim=1), whole)
+    for expected, actual in zip(end.memory, after.memory, strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
+def test_items_of_a_batch_do_not_see_each_other(model):
+    x = torch.randn(4, 6, 3)
+    torch.testing.assert_close(model(x)[0][2:3], model(x[2:3])[0])
+
+
+def test_weightings_are_distributions_however_sharp(model):
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(20)
+    _, state = model(100 * torch.randn(16, 12, 3))
+    for weights in (state.memory.read_weights, state.memory.write_weights):
+        assert weights.min() >= 0
+        torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
+
+
+def test_sharpening_cannot_make_all_weight_vanish():
+    # 1/128 to the power of 40 is far below the smallest float32.
+    even = torch.full((1, 1, 128), 1 / 128)
+    one = torch.ones(1, 1)
+    found = locate(even, even, one, torch.ones(1, 1, 1), 40 * one, shift_tables((0,), 128))
+    torch.testing.assert_close(found, even)
+    public = locate(even, even, one, torch.ones(1, 1, 1), 40 * one, shift_tables((0,), 128), 1e-16)
+    assert public.sum() == 0, "with a constant in the sum it does vanish, as in the public implementations"
+
+
+@pytest.mark.parametrize("delta", [0.0, 1e-2])
+@pytest.mark.parametrize("shifts", [(0,), (-1, 0, 1), (2, -3, 0, 1)])
+def test_the_gradient_of_locate(delta, shifts):
+    torch.manual_seed(0)
+    content, previous = (torch.rand(2, 3, 5, dtype=torch.float64).softmax(2).requires_grad_() for _ in range(2))
+    gate = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    moves = torch.rand(2, 3, len(shifts), dtype=torch.float64).softmax(2).requires_grad_()
+    power = (1 + torch.rand(2, 3, dtype=torch.float64)).requires_grad_()
+    tables = shift_tables(shifts, 5)
+    assert torch.autograd.gradcheck(lambda *x: locate(*x, tables, delta), (content, previous, gate, moves, power))
+
+
+def test_a_shift_moves_a_head_around_the_ring():
+    start = torch.eye(5)[4].view(1, 1, 5)
+    gate, power = torch.zeros(1, 1), torch.ones(1, 1)
+    for shift, slot in ((1, 0), (-1, 3), (0, 4), (7, 1)):
+        moved = locate(start, start, gate, torch.ones(1, 1, 1), power, shift_tables((shift,), 5))
+        assert moved[0, 0].argmax() == slot
+
+
+def test_initial_states():
+    torch.manual_seed(0)
+    memory, reads = NTM(3, 8, **SIZES).initial(2)
+    assert (memory.memory == 1e-6).all()
+    assert not reads.any()
+    assert (memory.read_weights[..., 0] == 1).all()
+    learned = NTM(3, 8, initial_state="learned", **SIZES)
+    learned(torch.randn(3, 6, 3))[0].square().sum().backward()
+    names = {name for name, parameter in learned.named_parameters() if parameter.grad.abs().sum() > 0}
+    assert names >= {
+        *(f"initial.{name}" for name in ("memory", "read_vectors", "read_weights", "write_weights")),
+        "controller.initial_hidden",
+        "controller.initial_cell",
+    }
+    drawn = NTM(3, 8, initial_state=Start("random", "redrawn", "random"), **SIZES)
+    assert {"initial.memory", "initial.read_weights"} <= set(drawn.state_dict()) - dict(drawn.named_parameters()).keys()
+    first, second = drawn.initial(2), drawn.initial(2)
+    assert torch.equal(first.memory.memory, second.memory.memory)
+    assert not torch.equal(first.read_vectors, second.read_vectors)
+
+
+def test_the_state_is_where_the_parameters_are(model):
+    assert model.double().initial_state(2).memory.memory.dtype == torch.float64
+    assert model.to("meta").initial_state(2).memory.read_weights.device.type == "meta"
+
+
+def test_every_parameter_has_a_gradient(model):
+    model(torch.randn(3, 6, 3))[0].square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_clip_bounds_the_cell_of_the_controller():
+    _, state = NTM(3, 8, clip=0.01, **SIZES)(torch.randn(2, 5, 3))
+    assert state.controller[0][1].abs().max() <= 0.01
+
+
+def test_state_dicts_and_copies_are_whole(model):
+    twin = NTM(3, 8, 2, **SIZES)
+    twin.load_state_dict(model.state_dict())
+    x = torch.randn(1, 4, 3)
+    assert torch.equal(twin(x)[0], model(x)[0])
+    assert torch.equal(copy.deepcopy(model)(x)[0], model(x)[0])
+
+
+@pytest.mark.parametrize("name", ["diffmem", "pytorch-ntm", "vlgiitr"])
+def test_presets_learn_and_pair_their_heads(name):
+    torch.manual_seed(0)
+    model = NTM.preset(name, 3, 8, 2, nr_cells=6, cell_size=4, read_heads=3)
+    assert model.memory.write_heads == 3
+    output, _ = model(torch.randn(2, 5, 3))
+    assert ((output >= 0) & (output <= 1)).all()
+    output.square().sum().backward()
+    assert model.memory.interface.weight.grad.abs().sum() > 0
+    one = NTM.preset(name, 3, 8, read_heads=2, write_heads=1, nr_cells=6, dialect=Dialect(strengths="oneplus"))
+    assert one.memory.write_heads == 1
+    assert one.memory.dialect.strengths == "oneplus"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"nr_cells": 0}, "nr_cells must be a whole number >= 1, not 0"),
+        ({"rnn_type": "feed-forward"}, "did you mean 'feedforward'"),
+        ({"shifts": (0, 0)}, r"shifts must be distinct whole numbers such as \(-1, 0, 1\), not \(0, 0\)"),
+        ({"shifts": ()}, "shifts must be distinct whole numbers"),
+        ({"write_order": "serial"}, "write_order must be parallel, series or last, not 'serial'"),
+        ({"read_order": "before"}, "read_order must be after_write, before_write or in_turn"),
+        ({"read_order": (0, 3)}, "after how many of 1 write heads it reads"),
+        ({"write_heads": 2, "read_order": "in_turn"}, "needs write_order='series', not 'parallel'"),
+        (
+            {"initial_state": "learnt"},
+            "initial_state must be constant or learned, not 'learnt'; did you mean 'learned'",
+        ),
+        ({"rnn_type": "gru", "heads_see": "cell"}, "heads_see='cell' needs the cell of an LSTM"),
+    ],
+)
+def test_bad_options_are_said_in_one_line(options, said):
+    with pytest.raises(OptionError, match=said) as caught:
+        NTM(3, 8, **{**SIZES, **options})
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_starts_dialects_presets_and_inputs_are_refused(model):
+    with pytest.raises(OptionError, match="the memory of initial_state must be"):
+        Start(memory="zero")
+    with pytest.raises(OptionError, match="sharpening must be softplus or sigmoid"):
+        Dialect(sharpening="relu")
+    with pytest.raises(OptionError, match="preset must be diffmem, pytorch-ntm or vlgiitr, not 'pytorch_ntm'"):
+        NTM.preset("pytorch_ntm", 3, 8)
+    with pytest.raises(OptionError, match="the input must be"):
+        model(torch.randn(2, 5, 4))
