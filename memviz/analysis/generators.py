@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.rules import LAWS
-from memviz.analysis.updates import EraseAdd
+from memviz.analysis.rules import LAWS, SPARSE_LAWS
+from memviz.analysis.sparse import DENSE_SLOTS, one_hot
+from memviz.analysis.updates import EraseAdd, sparse_access
 from memviz.errors import FieldError, PlaceError
 from memviz.trace.schema import MemorySchema
 
@@ -117,6 +118,8 @@ def view(record: Source, memory: str | None = None, batch: int = 0, times: int |
             f"lineage of memory {name!r} needs its update law, and "
             + (f"{schema.law!r} is none of {', '.join(LAWS)}." if schema.law else "its adapter names none.")
         )
+    if schema.law in SPARSE_LAWS:
+        return _sparse_view(record, schema, batch, times)
     freeing = bool(schema.attributes.get("deallocation"))
     missing = [f for f in (*_NEEDED, *(["free_gates"] if freeing else [])) if f"{name}/{f}" not in record.fields]
     if missing:
@@ -141,6 +144,27 @@ def view(record: Source, memory: str | None = None, batch: int = 0, times: int |
     update = EraseAdd.of(
         weights, vectors, erase, retention=retention, series=schema.attributes.get("write_order") == "series"
     )
+    return LoadedMemory(
+        record, name, batch, times, update, initial(record, name, "memory", batch, (slots, words)), reads, schema
+    )
+
+
+def _sparse_view(record: Source, schema: MemorySchema, batch: int, times: int | None) -> LoadedMemory:
+    """A SAM or SDNC, which clears the least recently used slot whole and adds to several."""
+    name = schema.name
+    needed = ("write_weights", "write_vectors", "least_used", "read_weights")
+    missing = [field for field in needed if f"{name}/{field}" not in record.fields]
+    if missing:
+        raise FieldError(
+            f"lineage of memory {name!r} needs {', '.join(missing)}, which cannot be had: record with fields='default' "
+            f"or 'all', of a memory of at most {DENSE_SLOTS} slots."
+        )
+    times = record.lengths[name] if times is None else times
+    values = [record.read(f"{name}/{field}", slice(0, times)) for field in needed]
+    check_place("batch item", batch, values[0].shape[1])
+    weights, vectors, least_used, reads = (item(one, batch) for one in values)
+    slots, words = weights.shape[-1], vectors.shape[-1]
+    update = sparse_access(weights, vectors, one_hot(least_used, slots))
     return LoadedMemory(
         record, name, batch, times, update, initial(record, name, "memory", batch, (slots, words)), reads, schema
     )

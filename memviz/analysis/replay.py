@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.rules import LAWS, Frame, Rule, rules_of
+from memviz.analysis.rules import LAWS, SPARSE_LAWS, Frame, Rule, rules_of
+from memviz.analysis.sparse import DENSE_SLOTS
 from memviz.errors import FieldError
 from memviz.fields import CATALOGUE, FINAL_PREFIX, INITIAL_PREFIX
 from memviz.trace.schema import MemorySchema
@@ -167,7 +168,7 @@ def _replay(
     inputs = {name: _floating(record.read(prefix + name, time=window)) for name in sorted(needs - set(rules))}
     precision = np.result_type(np.float32, *(values.dtype for values in inputs.values()))
     inputs = {name: values.astype(precision, copy=False) for name, values in inputs.items()}
-    sizes = _axis_lengths(inputs)
+    sizes = _axis_lengths(inputs, attributes)
 
     before: dict[str, Array] = {}
     for name in {need for rule in rules.values() for need in rule.before}:
@@ -190,12 +191,15 @@ def _floating(values: Array) -> Array:
     return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
 
 
-def _axis_lengths(inputs: Mapping[str, Array]) -> dict[str, int]:
+def _axis_lengths(inputs: Mapping[str, Array], attributes: Mapping[str, Any]) -> dict[str, int]:
     sizes = {
         axis: length
         for name, values in inputs.items()
         for axis, length in zip(CATALOGUE[name].axes, values.shape, strict=True)
     }
+    if "slots" in attributes:
+        # A sparse memory records few of them.
+        sizes["slot"] = int(attributes["slots"])
     if "slot" in sizes:
         sizes["slot_to"] = sizes["slot_from"] = sizes["slot"]
     return sizes
@@ -213,6 +217,12 @@ def _distance(derived: Array, recorded: Array) -> float:
 def _why_not(schema: MemorySchema, stored: Collection[str], field: str) -> str:
     """The sentence for a field that cannot be derived."""
     rules = rules_of(schema)
+    if not rules and schema.law in SPARSE_LAWS:
+        return (
+            f"{field} of memory {schema.name!r} is derived for up to {DENSE_SLOTS} slots, and this memory has "
+            f"{schema.attributes.get('slots', 'an unknown number')}; its {field.removesuffix('_weights')}_indices and "
+            "_values say the same where they are recorded."
+        )
     if not rules:
         law = (
             f"its update law {schema.law!r} is none of {', '.join(LAWS)}" if schema.law else "its update law is unknown"

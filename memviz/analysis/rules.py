@@ -17,6 +17,7 @@ Attributes of a memory's schema that say where an implementation departs from Gr
 | `allocation_ties` | slots in equal use are taken "by_index"; if "arbitrary", allocation is not derived | "by_index" |
 | `write_heads` | number of write heads; with more than one, allocation also needs both gates | 1 |
 
+Of a SAM or SDNC, `slots` says how many slots there are and `temporal_reads` how many links each of them keeps.
 Of a dynamic memory network, `episode` says how a hop sums up the facts, "gated" or "sum" (memviz.analysis.episodes).
 """
 
@@ -30,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis import dynamics, episodes, ntm
+from memviz.analysis import dynamics, episodes, ntm, sparse
 from memviz.trace.schema import MemorySchema
 
 Array = NDArray[Any]
@@ -167,6 +168,34 @@ def _episode(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
     return episodes.rebuild(now["effective_attention"], now["episode_candidates"])
 
 
+def _dense(name: str) -> Rule:
+    """A weighting over all slots, from its slots and weights."""
+
+    def compute(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+        spread = sparse.dense(now[f"{name}_indices"], now[f"{name}_values"], int(attributes["slots"]))
+        # The walks of a DNC have one weighting per write head, of which a sparse memory has one.
+        return spread[:, :, None] if name in ("forward", "backward") else spread
+
+    return Rule(compute, now=(f"{name}_indices", f"{name}_values"))
+
+
+def _least_used(_: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    return sparse.one_hot(now["least_used"], int(attributes["slots"]))
+
+
+def _written_where_read(before: Frame, _: Frame, __: Mapping[str, Any]) -> Array:
+    return np.asarray(before["read_weights"].mean(axis=1, keepdims=True))
+
+
+def _sparse_memory(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return sparse.write(before["memory"], now["write_weights"], now["write_vectors"], now["least_used"])
+
+
+def _sparse_link(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:
+    kept = int(attributes["temporal_reads"])
+    return sparse.update_link(before["link_matrix"], before["precedence_weights"], now["write_weights"], kept)
+
+
 _WRITES = ("write_weights", "erase_vectors", "write_vectors")
 
 _NTM: Mapping[str, Rule] = {
@@ -194,8 +223,31 @@ _DMN: Mapping[str, Rule] = {
     "episode": Rule(_episode, now=("effective_attention", "episode_candidates")),
 }
 
-LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType({"dnc": _DNC, "ntm": _NTM, "dmn": _DMN})
+_SAM: Mapping[str, Rule] = {
+    "allocation_weights": Rule(_least_used, now=("least_used",)),
+    "write_content_weights": Rule(_written_where_read, before=("read_weights",)),
+    "write_weights": _dense("write"),
+    "memory": Rule(_sparse_memory, now=("write_weights", "write_vectors", "least_used"), before=("memory",)),
+    "read_content_weights": _dense("read_content"),
+    "read_weights": _dense("read"),
+    "read_vectors": Rule(_read_after, now=("memory", "read_weights")),
+}
+
+_SDNC: Mapping[str, Rule] = {
+    **_SAM,
+    "link_matrix": Rule(_sparse_link, now=("write_weights",), before=("link_matrix", "precedence_weights")),
+    "precedence_weights": _dense("precedence"),
+    "forward_weights": _dense("forward"),
+    "backward_weights": _dense("backward"),
+}
+
+LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
+    {"dnc": _DNC, "ntm": _NTM, "dmn": _DMN, "sam": _SAM, "sdnc": _SDNC}
+)
 """Rules of each law in an order in which they can be computed within one time."""
+
+SPARSE_LAWS = ("sam", "sdnc")
+"""Laws of memories that record slots and weights; what is derived is dense, and only for as many slots as is sane."""
 
 _NTM_BEFORE: Mapping[str, Rule] = {
     "read_content_weights": Rule(_read_content_before, now=("read_keys", "read_strengths"), before=("memory",)),
@@ -264,6 +316,11 @@ def rules_of(memory: MemorySchema) -> dict[str, Rule]:
         rules |= SHARPENED
     if "allocation_weights" in rules and int(memory.attributes.get("write_heads", 1)) > 1:
         rules["allocation_weights"] = _SHARED_ALLOCATION
+    slots = memory.attributes.get("slots")
+    if memory.law in SPARSE_LAWS and not (isinstance(slots, int) and slots <= sparse.DENSE_SLOTS):
+        return {}
+    if memory.law in SPARSE_LAWS and slots > sparse.LINKED_SLOTS:
+        rules.pop("link_matrix", None)
     if memory.attributes.get("allocation_ties") == "arbitrary":
         rules.pop("allocation_weights", None)
     return rules

@@ -190,6 +190,9 @@ class Record:
             return self._stored_shape(full)
         memory = memory_of(full)
         known = {"time": self.lengths[memory], "write_head": 1, "mode": 3}
+        slots = self.memories[memory].attributes.get("slots")
+        if isinstance(slots, int):
+            known["slot"] = slots  # a sparse memory records few of them
         for other in self._stored:
             if memory_of(other) == memory and not bare_name(other).startswith((INITIAL_PREFIX, FINAL_PREFIX)):
                 known |= dict(zip(self._axes(other), self._stored_shape(other), strict=True))

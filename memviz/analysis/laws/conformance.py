@@ -29,7 +29,12 @@ from memviz.trace.schema import MemorySchema
 
 Array = NDArray[np.float64]
 
-PAPER = {"dnc": "Graves et al. 2016", "ntm": "Graves et al. 2014"}
+PAPER = {
+    "dnc": "Graves et al. 2016",
+    "ntm": "Graves et al. 2014",
+    "sam": "Rae et al. 2016",
+    "sdnc": "Rae et al. 2016, supplement D",
+}
 
 Evidence = Literal["measured", "declared"]
 
