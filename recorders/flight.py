@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from memviz import fields
 from memviz.errors import RecorderError
 from memviz.recorders import origin
 from memviz.recorders.assembly import Assembler
@@ -368,8 +367,8 @@ class FlightRecorder:
 
 
 def _counts(name: str, tensor: Tensor) -> bool:
-    """Whether a field should be finite: a target holds NaN where nothing is asked."""
-    return tensor.is_floating_point() and name != f"{fields.MODEL}/target"
+    """Whether a field should be finite."""
+    return tensor.is_floating_point() and name != origin.TARGET
 
 
 def _total(tensor: Tensor) -> Tensor:

@@ -57,8 +57,8 @@ class GradientChoice:
 
     def __str__(self) -> str:
         if self.recorded:
-            return "of each field that is recorded"
-        return "of " + ", ".join(sorted(self.names))
+            return "the gradient of the loss by each field that is recorded, and by the memory"
+        return f"the gradient of the loss by {', '.join(sorted(self.names))}" if self.names else ""
 
 
 class GradientTaps:

@@ -25,6 +25,9 @@ from memviz.trace.reader import Record
 Phase = Literal["forward", "backward", "parameters"]
 """What computed the value: a forward, its backward pass, or the update before the forward (the parameters hold it)."""
 
+TARGET = f"{fields.MODEL}/target"
+"""The one field that may hold NaN: where nothing is asked."""
+
 _RANK = {name: rank for rank, name in enumerate(fields.CAUSAL_ORDER)}
 
 
@@ -112,7 +115,7 @@ def record_origin(record: Record) -> Origin | None:
     columns = [
         Column(name, record.schema(name).axes, record[name], tuple(record.batch))
         for name in record.stored
-        if not record.schema(name).dtype.startswith(("int", "uint", "bool"))
+        if not record.schema(name).dtype.startswith(("int", "uint", "bool")) and name != TARGET
     ]
     gradients = [column for column in columns if _is_gradient(column.name)]
     values = [column for column in columns if not _is_gradient(column.name)]
@@ -134,13 +137,13 @@ def parameter_origin(step: int, model: nn.Module) -> Origin | None:
 
 
 def columns_of(capture: Capture) -> list[Column]:
-    """What a forward has brought so far, for the whole batch; a target may hold NaN where nothing is asked."""
+    """What a forward has brought so far, for the whole batch."""
     columns = []
     with torch.no_grad():
         for channel, values in zip(capture.channels, capture.values, strict=True):
             timed = channel.layout.timed
             usable = [one for one in values if one.ndim == len(channel.axes)]
-            if not usable or not usable[0].is_floating_point() or channel.full_name == f"{fields.MODEL}/target":
+            if not usable or not usable[0].is_floating_point() or channel.full_name == TARGET:
                 continue
             stacked = torch.stack(usable) if timed else usable[0]
             columns.append(

@@ -114,6 +114,13 @@ class Recorder:
         self._steps.listen(self._after_update)
         self._sampler.start(self._sink)
         lifecycle.add(self)
+        if self.holding:
+            lifecycle.listen()
+
+    @property
+    def holding(self) -> bool:
+        """Whether the last steps are held in memory, to be written when something goes wrong."""
+        return self._flight.holding
 
     @property
     def step(self) -> int:
@@ -235,8 +242,9 @@ class Recorder:
 
     def explain(self) -> str:
         """In words: what is recorded, what is derived, what is out of reach and why, and what went wrong."""
+        also = {"holds": str(self._flight), "budget": str(self._budget), "grads": str(self._assembler.grads)}
         return explain.explain(
-            self._model, self._plans, self._choice, self._schedule, self._assembler, self._faults, self.stats()
+            self._model, self._plans, self._choice, self._schedule, self._assembler, self._faults, self.stats(), also
         )
 
     def note(self, text: str) -> None:
