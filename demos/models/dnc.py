@@ -162,6 +162,10 @@ class DNC(nn.Module):
         self.memory: nn.Module = memories[0] if share_memory else nn.ModuleList(memories)
         self.output = nn.Linear(hidden_size + reads, output_size)
 
+    def layers(self) -> list[ControllerLayer]:
+        """The controllers, from the lowest layer to the highest."""
+        return [layer for layer in self.controller if isinstance(layer, ControllerLayer)]
+
     def memories(self) -> list[DNCMemory]:
         """The one shared memory, or those of the layers."""
         return [module for module in self.memory.modules() if isinstance(module, DNCMemory)]
@@ -198,7 +202,7 @@ class DNC(nn.Module):
         times = x.unbind(1 if self.batch_first else 0)
         controller, memories, last_read = self._begin(state, len(times[0]), reset_experience)
 
-        layers, own, reads = self._layers(), self.memories(), last_read
+        layers, own, reads = self.layers(), self.memories(), last_read
         seen = []
         for x_t in times:
             below = torch.cat((x_t, last_read.flatten(1)), dim=1)
@@ -222,7 +226,7 @@ class DNC(nn.Module):
     ) -> tuple[list[list[CellState]], list[MemoryState], Tensor]:
         """What the first time begins with: the cells of each layer, the memories, the last reads."""
         controller, memory, last_read = parts(state)
-        own, layers = self.memories(), self._layers()
+        own, layers = self.memories(), self.layers()
         zeros = next(self.output.parameters()).new_zeros
 
         if controller is None:
@@ -246,6 +250,8 @@ class DNC(nn.Module):
         shape = (batch, own[0].read_heads, own[0].cell_size)
         if last_read is None:
             last_read = zeros(shape)
+        elif isinstance(last_read, Tensor) and last_read.shape == (batch, shape[1] * shape[2]):
+            last_read = last_read.view(shape)  # as the package has it
         check_shape("last_read", last_read, shape)
         return cells, memories, last_read
 
@@ -254,6 +260,3 @@ class DNC(nn.Module):
     ) -> DNCState:
         held = memories[0] if self.shares_memory else tuple(memories)
         return DNCState(tuple(pack(layer) for layer in controller), held, last_read)
-
-    def _layers(self) -> list[ControllerLayer]:
-        return [layer for layer in self.controller if isinstance(layer, ControllerLayer)]

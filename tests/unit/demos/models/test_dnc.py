@@ -240,8 +240,8 @@ STATES = [
     ),
     (lambda state: torch.zeros(2), "not one of the shape"),
     (
-        lambda state: (state[0], state[1], torch.zeros(2, 8)),
-        r"last_read of the state .*\[2, 2, 4\], not one of .*\[2, 8\]",
+        lambda state: (state[0], state[1], torch.zeros(2, 7)),
+        r"last_read of the state .*\[2, 2, 4\], not one of .*\[2, 7\]",
     ),
     (lambda state: (state[0] * 2, *state[1:]), "controller_hidden of the state must hold one entry per layer, 1"),
     (lambda state: (((state[0][0][0],),), *state[1:]), "controller_hidden of the state must hold 2, not tuple of 1"),
