@@ -261,8 +261,8 @@ def test_a_field_that_cannot_be_derived_says_what_is_missing():
         derive(FakeRecord(fields), "mem", "read_modes")
     with pytest.raises(FieldError, match="update law is unknown"):
         derive(FakeRecord(fields, law=""), "mem", "memory")
-    with pytest.raises(FieldError, match="update law 'sam' is none of dnc, ntm"):
-        derive(FakeRecord(fields, law="sam"), "mem", "memory")
+    with pytest.raises(FieldError, match="update law 'adhoc' is none of dnc, ntm"):
+        derive(FakeRecord(fields, law="adhoc"), "mem", "memory")
     with pytest.raises(FieldError, match="holds 7 times"):
         derive(FakeRecord(fields), "mem", "memory", slice(9, 12))
     with pytest.raises(ValueError, match="positive step"):
