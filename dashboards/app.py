@@ -19,7 +19,7 @@ from memviz import plugins
 from memviz.dashboards.api import blueprint
 from memviz.dashboards.guard import Guard, install
 from memviz.dashboards.page import Page
-from memviz.dashboards.pages import runs, scope
+from memviz.dashboards.pages import lineage, runs, scope
 from memviz.dashboards.source import Source
 
 EARLY_THEME = (
@@ -47,7 +47,7 @@ INDEX = f"""<!DOCTYPE html>
 
 def pages() -> list[Page]:
     """The built-in pages and those of other packages; a page whose name is taken is left out with a warning."""
-    known = [runs.PAGE, scope.PAGE]
+    known = [runs.PAGE, scope.PAGE, lineage.PAGE]
     for name, page in plugins.load("memviz.pages"):
         if not isinstance(page, Page):
             warnings.warn(f"page {name!r} is no memviz.dashboards.page.Page but {page!r:.80}", stacklevel=2)
@@ -87,7 +87,13 @@ def create_app(source: Source, guard: Guard) -> Dash:
 def shell(source: Source, known: list[Page]) -> Any:
     """Header, one container per page of which shell.js shows one, and the live region for screen readers."""
     links = [
-        html.A(page.title, href=f"#/{page.name}", className="nav-link", **{"data-page": page.name}) for page in known
+        html.A(
+            page.title,
+            href=f"#/{page.name}",
+            className="nav-link",
+            **{"data-page": page.name, **({"data-run": "1"} if page.of_run else {})},
+        )
+        for page in known
     ]
     header = html.Header(
         [
@@ -99,6 +105,12 @@ def shell(source: Source, known: list[Page]) -> Any:
             html.Nav(links, className="nav", **{"aria-label": "Pages"}),
             html.Span(className="rule"),
             html.Nav(id="crumbs", className="crumbs", **{"aria-label": "Selection"}),
+            html.Button(
+                ["Command", html.Kbd("Ctrl K")],
+                id="command-button",
+                className="btn command",
+                title="Every action, run, finding and field",
+            ),
             html.Button(
                 html.Span(className="icon-theme"),
                 id="theme-toggle",

@@ -21,6 +21,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 TOKEN_COOKIE = "memviz_token"
 
+PUSH_PATH = "/api/v1/push/"
+"""Where recorders on other machines send their traces, when the server was started to listen."""
+
 CALLBACK_PATH = "/_dash-update-component"
 """Where the browser posts the callbacks of Dash; they read and answer, and change nothing on disk."""
 
@@ -58,11 +61,13 @@ class Guard:
         token: what a request must show, in `?token=` once or in the cookie then set; None on loopback.
         addresses: whether any IP address may be named as host, as for a server that listens on all of them; a DNS
             name that was rebound to this machine is no address.
+        push: the token with which recorders may send traces; None when the server does not listen for any.
     """
 
     hosts: frozenset[str] = frozenset()
     token: str | None = None
     addresses: bool = False
+    push: str | None = None
 
     def refuse(self) -> AnyResponse | None:
         """Judge the current request: None lets it through, anything else is the answer."""
@@ -73,6 +78,8 @@ class Guard:
                 "a loopback host or one that the server was started for",
                 "open the address that memviz printed, or start it with --allowed-host",
             )
+        if self.push is not None and request.path.startswith(PUSH_PATH):
+            return self._check_push()
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
             return _refusal(f"a request from {origin!r:.100}", "a page of this server", "open the page itself")
@@ -83,6 +90,23 @@ class Guard:
         ):
             return _refusal(f"method {request.method}", "GET: the server only reads", "use GET", status=405)
         return self._check_token() if self.token is not None else None
+
+    def _check_push(self) -> AnyResponse | None:
+        """Recorders show their token in a header that no form and no link can set, and are no browsers."""
+        assert self.push is not None
+        if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+            return _refusal("a push from a browser", "a recorder", "attach to memviz://host:port/run in Python")
+        if request.method not in ("POST", "PUT"):
+            return _refusal(f"method {request.method}", "POST or PUT", "see docs/api.md", status=405)
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        if kind != "Bearer" or not _same(given, self.push):
+            return _refusal(
+                "no token to push with, or a wrong one",
+                "the token that memviz serve --listen printed",
+                "attach(..., token=...), or MEMVIZ_TOKEN in the environment",
+                status=401,
+            )
+        return None
 
     def serves(self, host: str) -> bool:
         """Whether a request may name this host."""
@@ -128,22 +152,26 @@ def install(server: Flask, guard: Guard, *, scripts: Sequence[str] = ()) -> None
     server.after_request(finish)
 
 
-def make_guard(host: str, allowed_hosts: Sequence[str] = (), token: str | None = None) -> Guard:
+def make_guard(
+    host: str, allowed_hosts: Sequence[str] = (), token: str | None = None, *, listen: bool = False
+) -> Guard:
     """The guard for a server that listens on `host`; beyond loopback it has a token, a random one unless given.
 
     Args:
         host: the address the server listens on.
         allowed_hosts: further host names by which browsers may call it.
         token: the token to ask for; asked for on loopback too when given.
+        listen: let recorders send traces, with the same token or, where browsers need none, one made up for them.
     """
     bound = host.strip("[]").lower()
+    made_up = secrets.token_urlsafe(24)
+    push = (token or made_up) if listen else None
     if is_loopback(bound):
-        return Guard(_names(allowed_hosts), token)
+        return Guard(_names(allowed_hosts), token, push=push)
     everywhere = bound in ("0.0.0.0", "::", "")
     own = socket.gethostname() if everywhere else bound
-    return Guard(
-        _names([*allowed_hosts, f"[{own}]" if ":" in own else own]), token or secrets.token_urlsafe(24), everywhere
-    )
+    names = _names([*allowed_hosts, f"[{own}]" if ":" in own else own])
+    return Guard(names, token or made_up, everywhere, push)
 
 
 def _names(hosts: Sequence[str]) -> frozenset[str]:

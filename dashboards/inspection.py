@@ -186,7 +186,7 @@ def link_at(values: Values, memory: str, item: int, time: int, head: int) -> NDA
     links = [picture[0] for _, picture in pictures(field, values.times(field, item, time, time + 1))]
     if head >= len(links):
         raise ApiError(400, f"head={head} is out of range", f"0 to {len(links) - 1}, a write head", "change head")
-    return links[head].astype(np.float64)
+    return np.asarray(links[head], np.float64)
 
 
 def last_writes(values: Values, memory: str, item: int, time: int, slots: int) -> NDArray[np.int64]:
@@ -195,7 +195,7 @@ def last_writes(values: Values, memory: str, item: int, time: int, slots: int) -
     if write is None:
         return np.full(slots, -1)
     stacked = np.stack([picture for _, picture in pictures(write, values.item(write, item))], axis=1)
-    return _last_write(stacked[: time + 1], np.array([time]))[0]
+    return np.asarray(_last_write(stacked[: time + 1], np.array([time]))[0])
 
 
 def exact(values: Values, field: FieldView, chosen: Mapping[str, int | None], limit: int) -> dict[str, Any]:

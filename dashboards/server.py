@@ -16,6 +16,7 @@ from waitress.server import BaseWSGIServer, create_server
 
 from memviz.dashboards.app import create_app
 from memviz.dashboards.guard import make_guard
+from memviz.dashboards.listen import Listener, into
 from memviz.dashboards.source import Source
 from memviz.errors import ServerError
 
@@ -34,14 +35,26 @@ class ServerHandle:
         host: the address it listens on.
         port: the port it listens on.
         source: the traces it serves.
+        push: the address and token for recorders on other machines, when it listens for them.
     """
 
-    def __init__(self, url: str, host: str, port: int, source: Source, server: BaseWSGIServer) -> None:
+    def __init__(
+        self,
+        url: str,
+        host: str,
+        port: int,
+        source: Source,
+        server: BaseWSGIServer,
+        listener: Listener | None = None,
+        push: tuple[str, str] | None = None,
+    ) -> None:
         self.url = url
         self.host = host
         self.port = port
         self.source = source
+        self.push = push
         self._server = server
+        self._listener = listener
         self._stop = threading.Event()
         self._down = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -80,6 +93,8 @@ class ServerHandle:
         with self._down:
             self._server.task_dispatcher.shutdown()
             wasyncore.close_all(self._server._map, ignore_all=True)
+            if self._listener is not None:
+                self._listener.close()
 
 
 def start_server(
@@ -91,6 +106,7 @@ def start_server(
     token: str | None = None,
     start: str | None = None,
     background: bool = True,
+    listen: bool = False,
 ) -> ServerHandle:
     """Start a server in a background thread, unless told otherwise.
 
@@ -102,19 +118,23 @@ def start_server(
         token: token to ask for; made up when the address is not loopback.
         start: location hash to open first, such as "#/run/copy?play=1".
         background: serve in a thread of its own; otherwise call `run` on the result.
+        listen: take traces that recorders on other machines send, into the first of `paths`.
 
     Raises:
         ServerError: the address or port cannot be had.
     """
-    listener = _listen(host, port)
-    bound = listener.getsockname()[1]
-    guard = make_guard(host, allowed_hosts, token)
+    listener = Listener(into(paths)) if listen else None
+    door = _listen(host, port)
+    bound = door.getsockname()[1]
+    guard = make_guard(host, allowed_hosts, token, listen=listen)
     source = Source(paths)
     app = create_app(source, guard)
-    server = create_server(
-        app.server, sockets=[listener], threads=THREADS, ident=None, clear_untrusted_proxy_headers=True
-    )
-    handle = ServerHandle(_url(host, bound, guard.token, start), host, bound, source, server)
+    push = None
+    if listener is not None and guard.push is not None:
+        app.server.register_blueprint(listener.blueprint())
+        push = f"memviz://{_name(host)}:{bound}/RUN", guard.push
+    server = create_server(app.server, sockets=[door], threads=THREADS, ident=None, clear_untrusted_proxy_headers=True)
+    handle = ServerHandle(_url(host, bound, guard.token, start), host, bound, source, server, listener, push)
     if background:
         handle.run_in_background()
     return handle
@@ -130,6 +150,8 @@ def serve(
     token: str | None = None,
     start: str | None = None,
     on_ready: Callable[[str], None] | None = None,
+    listen: bool = False,
+    on_listen: Callable[[str, str], None] | None = None,
 ) -> None:
     """Serve traces until interrupted (Ctrl-C returns).
 
@@ -142,14 +164,25 @@ def serve(
         token: token to ask for; made up when the address is not loopback.
         start: location hash to open first, such as "#/run/copy?play=1".
         on_ready: called with the address as soon as it answers.
+        listen: take traces that recorders on other machines send, into the first of `paths`.
+        on_listen: called with the address to send to and the token.
 
     Raises:
         ServerError: the address or port cannot be had.
     """
     handle = start_server(
-        paths, host=host, port=port, allowed_hosts=allowed_hosts, token=token, start=start, background=False
+        paths,
+        host=host,
+        port=port,
+        allowed_hosts=allowed_hosts,
+        token=token,
+        start=start,
+        background=False,
+        listen=listen,
     )
     try:
+        if on_listen is not None and handle.push is not None:
+            on_listen(*handle.push)
         if on_ready is not None:
             on_ready(handle.url)
         if open_browser:
@@ -203,11 +236,14 @@ def _free_port_above(host: str, port: int) -> int | None:
     return None
 
 
-def _url(host: str, port: int, token: str | None, start: str | None) -> str:
+def _name(host: str) -> str:
+    """The host as it stands in an address that others can use."""
     name = host.strip("[]")
     if name in ("0.0.0.0", "::", ""):
-        name = socket.gethostname()
-    elif ":" in name:
-        name = f"[{name}]"
+        return socket.gethostname()
+    return f"[{name}]" if ":" in name else name
+
+
+def _url(host: str, port: int, token: str | None, start: str | None) -> str:
     query = f"?{urlencode({'token': token})}" if token else ""
-    return f"http://{name}:{port}/{query}{start or ''}"
+    return f"http://{_name(host)}:{port}/{query}{start or ''}"

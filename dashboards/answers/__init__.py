@@ -10,24 +10,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from memviz.dashboards.answers import exact, life, links, origin, pictures, state
 from memviz.dashboards.answers.choice import Answer
+from memviz.dashboards.answers.exact import cell, describe, slot, values
+from memviz.dashboards.answers.life import destroyed, events
+from memviz.dashboards.answers.links import arcs, walk
+from memviz.dashboards.answers.origin import lineage, readers
+from memviz.dashboards.answers.pictures import frame, matrices
+from memviz.dashboards.answers.state import state
 
 ANSWERS: Mapping[str, Answer] = MappingProxyType(
     {
-        "": exact.describe,
-        "frame": pictures.frame,
-        "matrices": pictures.matrices,
-        "cell": exact.cell,
-        "slot": exact.slot,
-        "values": exact.values,
-        "walk": links.walk,
-        "arcs": links.arcs,
-        "events": life.events,
-        "destroyed": life.destroyed,
-        "lineage": origin.lineage,
-        "readers": origin.readers,
-        "state": state.state,
+        "": describe,
+        "frame": frame,
+        "matrices": matrices,
+        "cell": cell,
+        "slot": slot,
+        "values": values,
+        "walk": walk,
+        "arcs": arcs,
+        "events": events,
+        "destroyed": destroyed,
+        "lineage": lineage,
+        "readers": readers,
+        "state": state,
     }
 )
 """By the last part of the address; "" is the record itself."""

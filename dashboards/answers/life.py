@@ -74,7 +74,8 @@ def destroyed(values: Values, params: Params, index: int) -> dict[str, Any]:
     head = head_of(values, params, memory, "write_head")
     params.done()
     check_size(values, memory)
-    writes, causes = [], ()
+    writes: list[dict[str, Any]] = []
+    causes: tuple[str, ...] = ()
     for time in times:
         found = destruction(values.record, time, head, batch=item, memory=memory)
         causes = found.causes

@@ -52,7 +52,7 @@ class _Moment:
                 return np.asarray(start[self.item if len(start) > 1 else 0])
             shape = self.at(name)
             return None if shape is None or time >= 0 else np.zeros_like(shape)
-        return self.values.times(field, self.item, time, time + 1)[0].astype(np.float64)
+        return np.asarray(self.values.times(field, self.item, time, time + 1)[0], np.float64)
 
 
 def _content(known: _Moment, slot: int | None) -> dict[str, Any]:

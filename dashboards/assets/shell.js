@@ -26,7 +26,8 @@
     const parts = path.split('/').filter(Boolean);
     const params = new URLSearchParams(query || '');
     if (parts[0] === 'run' && parts[1] !== undefined) {
-      return { page: 'scope', run: decode(parts.slice(1).join('/')), params };
+      const view = params.get('view') || 'scope';
+      return { page: byId(view + '-page') ? view : 'scope', run: decode(parts.slice(1).join('/')), params };
     }
     return { page: parts[0] || 'runs', run: null, params };
   };
@@ -71,12 +72,21 @@
       shown = target.id;
     }
     const title = target.dataset.title || route.page;
-    document.title = route.run !== null ? `${route.run} · memviz` : `${title} · memviz`;
+    document.title = route.run !== null ? `${route.run}${title === 'Scope' ? '' : `, ${title}`} · memviz` : `${title} · memviz`;
     window.dispatchEvent(new CustomEvent('memviz:route', { detail: route }));
   }
 
-  // The Scope page is about a run: the one looked at last, otherwise the newest.
-  async function openScope() {
+  // Some pages are about a run: the one looked at last, otherwise the newest. Within a run the place is kept.
+  async function openRunPage(view) {
+    const route = memviz.route();
+    if (route.run !== null) {
+      if (view === 'scope') route.params.delete('view');
+      else route.params.set('view', view);
+      route.params.delete('play');
+      const rest = route.params.toString();
+      memviz.navigate('#/run/' + encodeURIComponent(route.run) + (rest ? '?' + rest : ''));
+      return;
+    }
     let run = stored('sessionStorage', LAST_RUN_KEY);
     try {
       const answer = await fetch('/api/v1/runs');
@@ -88,7 +98,14 @@
     } catch (error) {
       /* the page itself says that the server does not answer */
     }
-    memviz.navigate(run === null ? '#/runs' : '#/run/' + encodeURIComponent(run));
+    memviz.navigate(run === null ? '#/runs' : '#/run/' + encodeURIComponent(run) + (view === 'scope' ? '' : `?view=${view}`));
+  }
+
+  /** The page about a run that a hash without a run names, such as #/lineage. */
+  function runPageOf(hash) {
+    const name = /^#\/(\w+)/.exec(hash);
+    const link = name && document.querySelector(`.nav-link[data-run][data-page="${name[1]}"]`);
+    return link ? name[1] : null;
   }
 
   // Header
@@ -149,8 +166,8 @@
 
   let help = [];
   const SHARED_HELP = [
+    { keys: ['Ctrl', 'K'], text: 'command palette: every action, run, finding and field' },
     { keys: ['?'], text: 'this list' },
-    { keys: ['Esc'], text: 'close it' },
   ];
 
   memviz.setHelp = function (entries) {
@@ -168,7 +185,8 @@
     close.addEventListener('click', () => dialog.close());
     head.append(element('h2', '', 'Keys'), close);
     const list = element('dl');
-    for (const entry of [...help, ...SHARED_HELP]) {
+    const known = memviz.actions ? memviz.actions.help() : [];
+    for (const entry of [...known, ...help, ...SHARED_HELP]) {
       const keys = element('dt');
       for (const key of entry.keys) keys.append(element('kbd', '', key));
       list.append(keys, element('dd', '', entry.text));
@@ -197,10 +215,10 @@
     if (!target) return;
     if (target.closest('#theme-toggle')) setTheme(memviz.theme() === 'dark' ? 'light' : 'dark', true);
     if (target.closest('#help-button')) showHelp();
-    const scope = target.closest('.nav-link[data-page="scope"]');
-    if (scope && !event.ctrlKey && !event.metaKey) {
+    const link = target.closest('.nav-link[data-run]');
+    if (link && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
-      if (memviz.route().page !== 'scope') openScope();
+      if (memviz.route().page !== link.dataset.page) openRunPage(link.dataset.page);
     }
   });
 
@@ -211,9 +229,34 @@
   });
 
   window.addEventListener('hashchange', follow);
+
+  // What the palette can do everywhere. This file runs before those that make the palette.
+  window.addEventListener('DOMContentLoaded', offerEverywhere);
+  if (document.readyState !== 'loading') setTimeout(offerEverywhere);
+  let offered = false;
+  function offerEverywhere() {
+    if (offered || !memviz.palette) return;
+    offered = true;
+    memviz.actions.offer('', [
+      { text: 'switch between light and dark', run: () => setTheme(memviz.theme() === 'dark' ? 'light' : 'dark', true) },
+      { text: 'keys of this page', run: showHelp },
+      { text: 'back: undo the last choice', run: () => history.back() },
+      { text: 'forward: redo it', run: () => history.forward() },
+    ]);
+    memviz.palette.source(() => [...document.querySelectorAll('.nav-link')].map((link) => ({ group: 'page', text: link.textContent, run: () => link.click() })));
+    memviz.palette.source(async () => {
+      try {
+        const { runs } = await (await fetch('/api/v1/runs')).json();
+        return runs.map((run) => ({ group: 'run', text: run.name, run: () => memviz.navigate('#/run/' + encodeURIComponent(run.id)) }));
+      } catch (error) {
+        return [];
+      }
+    });
+  }
   // A link to #/scope, without a run, is the navigation's own; it means the run looked at last.
   window.addEventListener('hashchange', () => {
-    if (/^#\/scope\b/.test(location.hash)) openScope();
+    const view = runPageOf(location.hash);
+    if (view) openRunPage(view);
   });
 
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', (event) => {
@@ -230,7 +273,8 @@
     if (!byId('runs-page')) return false;
     mantine(memviz.theme());
     if (!location.hash) history.replaceState(null, '', location.pathname + location.search + '#/runs');
-    if (/^#\/scope\b/.test(location.hash)) openScope();
+    const view = runPageOf(location.hash);
+    if (view) openRunPage(view);
     follow();
     return true;
   }

@@ -13,4 +13,4 @@ def layout(_: Source) -> html.Div:
     return html.Div(id="scope-root")
 
 
-PAGE = Page("scope", "Scope", layout)
+PAGE = Page("scope", "Scope", layout, of_run=True)

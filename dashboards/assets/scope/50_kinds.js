@@ -109,7 +109,7 @@
 
   const plural = (axis, n) => {
     const plain = (axis || 'row').replaceAll('_', ' ');
-    return n === 1 ? plain : plain + 's';
+    return n === 1 ? plain : plain.replace(/y$/, 'ie') + 's';
   };
 
   /** The scale of a tile in words. */

@@ -179,7 +179,9 @@
 
   function cellQuery() {
     const s = S.store.state;
-    return { run: s.run, rec: frame.index, item: s.item, memory: frame.memory, t: Math.min(s.t, frame.times - 1), slot: s.slot };
+    const about = meta && meta.memories.find((m) => m.name === frame.memory);
+    const slots = (about && about.slots) || 1;
+    return { run: s.run, rec: frame.index, item: s.item, memory: frame.memory, t: Math.min(s.t, frame.times - 1), slot: Math.max(0, Math.min(s.slot, slots - 1)) };
   }
 
   function cursorOf(panel) {

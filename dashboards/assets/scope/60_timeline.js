@@ -82,7 +82,7 @@
     const state = S.store.state;
     const w = width();
     // Scrubbing through time changes nothing here.
-    const key = [w, state.rec, state.range, feed.steps.length, feed.dropped, S.colour.generation(), curveName()].join('|');
+    const key = [w, state.rec, state.range, feed.steps.length, feed.dropped, S.colour.generation(), curveName(), state.finding, S.findings.list.map((f) => f.key + f.step).join()].join('|');
     if (view && key === drawnKey && feed.scalars === drawnCurve) return words();
     drawnKey = key;
     drawnCurve = feed.scalars;
@@ -110,6 +110,7 @@
     gaps(g, sx);
     if (state.range) handles(g, sx);
     marks(g, sx, x1);
+    alarms(g, sx);
     steps(g, sx, x1, lastStep);
     words();
   }
@@ -133,6 +134,29 @@
       g.fillRect(x, TOP, 1, RECORDS - TOP);
     }
   }
+
+  let ticks = []; // where findings stand: {x, list}
+
+  /** A tick per step that findings are about, over the records; the chosen finding's is filled. */
+  function alarms(g, sx) {
+    ticks = [];
+    for (const f of S.findings.list) {
+      const x = Math.round(sx(S.feed.steps[f.index] ?? f.step));
+      const known = ticks.find((tick) => Math.abs(tick.x - x) < 7);
+      if (known) known.list.push(f);
+      else ticks.push({ x, list: [f] });
+    }
+    for (const { x, list } of ticks) {
+      // Worst first, so the first one has the colour.
+      const colour = token({ error: 'error', warning: 'warn' }[list[0].severity] || 'ink3');
+      const chosen = list.some((f) => f.key === S.store.state.finding);
+      line(g, x + 0.5, TOP, x + 0.5, RECORDS - 12, colour, 1, [2, 3]);
+      S.draw.polygon(g, [[x - 5, RECORDS - 2], [x + 5, RECORDS - 2], [x, RECORDS - 11]], colour);
+      if (!chosen && list[0].severity === 'note') S.draw.dot(g, x, RECORDS - 5, 1.6, token('surface'));
+    }
+  }
+
+  const tickAt = (x) => ticks.find((tick) => Math.abs(tick.x - x) <= 6);
 
   function steps(g, sx, x1, lastStep) {
     const { steps: known } = S.feed;
@@ -220,7 +244,7 @@
       put(dom.plot, 'aria-valuenow', feed.steps[Math.min(s.rec, n - 1)]);
       put(dom.plot, 'aria-valuetext', `record ${s.rec + 1} of ${n}, step ${feed.steps[Math.min(s.rec, n - 1)]}`);
     }
-    put(dom.canvas, 'aria-label', `Training curve over ${last} steps with ${count}`);
+    put(dom.canvas, 'aria-label', `Training curve over ${last} steps with ${count}${ticks.length ? `; findings at steps ${ticks.map((tick) => tick.list[0].step).join(', ')}` : ''}`);
   }
 
   const pointOf = (event) => event.clientX - dom.canvas.getBoundingClientRect().left;
@@ -254,7 +278,9 @@
 
   function onUp() {
     dom.plot.removeEventListener('pointermove', onDrag);
-    if (drag && !drag.moved && !drag.edge) S.page.choose(S.feed.nearest(view.step(drag.start)), true);
+    const tick = drag && !drag.moved && !drag.edge && tickAt(drag.start);
+    if (tick) S.findings.show(tick.list[(tick.list.findIndex((f) => f.key === S.store.state.finding) + 1) % tick.list.length]);
+    else if (drag && !drag.moved && !drag.edge) S.page.choose(S.feed.nearest(view.step(drag.start)), true);
     drag = null;
   }
 
@@ -267,6 +293,9 @@
     const value = S.curve.valueAt(S.feed.scalars, step);
     if (value) parts.push(`${curveName()} ${value}`);
     if (S.feed.steps.length) parts.push(`nearest record: step ${S.feed.steps[S.feed.nearest(step)]}`);
+    const tick = tickAt(x);
+    if (tick) parts.push(...tick.list.slice(0, 4).map((f) => `${f.severity}: ${f.sentence}`));
+    if (tick && tick.list.length > 4) parts.push(`and ${tick.list.length - 4} more`);
     for (const gap of S.feed.gaps || []) {
       if (Math.abs(view.sx(gap.step) - x) < 8) parts.push(`${S.words.plural(gap.dropped, 'record')} dropped: ${gap.reason}`);
     }

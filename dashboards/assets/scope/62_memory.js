@@ -33,7 +33,7 @@
     put(dom.card, 'data-state', state);
     say(dom.note, words);
     dom.note.hidden = !words;
-    dom.canvas.style.visibility = 'hidden';
+    dom.canvas.hidden = true;
     dom.bar.style.visibility = 'hidden';
   }
 
@@ -60,7 +60,7 @@
     if (tile instanceof Error) return empty('error', `The memory could not be read: ${tile.message}`);
     const earlier = t > 0 ? S.matrices.at(base, field, 0, t - 1, times, S.page.invalidate) : null;
     const before = earlier instanceof Error ? null : earlier;
-    dom.canvas.style.visibility = '';
+    dom.canvas.hidden = false;
     dom.bar.style.visibility = '';
     dom.note.hidden = true;
     put(dom.card, 'data-state', tile ? 'ready' : 'loading');

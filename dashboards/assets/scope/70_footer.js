@@ -61,6 +61,12 @@
     const fine = pitch >= 5 ? 1 : unit;
     for (let k = 0; k < T; k += fine) line(g, 10 + k * pitch, 10, 10 + k * pitch, 18, token('line-strong'));
     for (let k = 0; k < T; k += unit) text(g, String(k), 10 + k * pitch, 27, { align: 'center', size: 9, colour: token('ink2') });
+    // Times that findings about this record point to.
+    for (const f of S.findings.list) {
+      if (f.time === null || !S.findings.isHere(f) || f.time >= T) continue;
+      const at = 10 + f.time * pitch;
+      S.draw.polygon(g, [[at - 4, 0], [at + 4, 0], [at, 7]], token({ error: 'error', warning: 'warn' }[f.severity] || 'ink3'));
+    }
     dot(g, x, 14, 7, token('accent'));
     dot(g, x, 14, 3, token('surface'));
     put(dom.track, 'aria-valuemin', 0);

@@ -1,58 +1,22 @@
-/* The keys of the page. Never taken in inputs, never with Ctrl, Alt or Meta, and space and Enter are left to buttons. */
+/* The keys of this page beside those that all pages about a run have (base/54_commands.js). */
 (function () {
   'use strict';
   const S = window.memviz.scope;
 
-  const HELP = [
-    { keys: ['←', '→'], text: 'time' },
-    { keys: ['Shift', '←', '→'], text: 'record (training step)' },
-    { keys: ['Space'], text: 'play or pause' },
-    { keys: ['Home', 'End'], text: 'first, last time' },
-    { keys: ['j', 'k'], text: 'slot down, up' },
-    { keys: ['h'], text: 'next head' },
-    { keys: ['f'], text: 'follow the newest record' },
-    { keys: ['l'], text: 'weights on a log scale' },
-    { keys: ['v'], text: 'exact values as a table' },
-    { keys: ['Esc'], text: 'close, clear the range' },
-    { keys: ['?'], text: 'this list' },
-  ];
-
-  const actions = {
-    ArrowRight: (e) => (e.shiftKey ? S.page.moveRecord(1) : S.page.moveTime(1)),
-    ArrowLeft: (e) => (e.shiftKey ? S.page.moveRecord(-1) : S.page.moveTime(-1)),
-    Home: () => S.store.set({ t: 0 }),
-    End: () => S.store.set({ t: S.page.times() - 1 }),
-    ' ': () => S.page.play(!S.store.state.playing),
-    j: () => S.page.moveSlot(1),
-    k: () => S.page.moveSlot(-1),
-    h: () => S.page.nextHead(),
-    f: () => S.page.follow(!S.store.state.follow),
-    l: () => S.page.toggleLog(),
-    v: () => S.table.open(),
-    Escape: () => {
-      if (S.table.close() || S.toolbar.close()) return;
-      if (S.store.state.playing) S.page.play(false);
-      else if (S.store.state.range) S.store.set({ range: null }, true);
-      S.tip.hide();
-    },
-  };
-
-  const typing = (node) => node && (node.isContentEditable || /^(INPUT|SELECT|TEXTAREA)$/.test(node.tagName));
-
-  function onKey(event) {
-    if (!S.page.active() || event.defaultPrevented) return;
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    if (S.table.isOpen() && event.key !== 'Escape') return;
-    // Another dialog, such as the help of the page, has the keys while it is open.
-    if (!S.table.isOpen() && document.querySelector('dialog[open]')) return;
-    const action = actions[event.key.length === 1 && !event.shiftKey ? event.key.toLowerCase() : event.key];
-    if (!action) return;
-    const button = event.target.closest && event.target.closest('button, summary, a');
-    if (button && (event.key === ' ' || event.key === 'Enter')) return;
-    event.preventDefault();
-    action(event);
+  function escape() {
+    if (S.toolbar.close()) return;
+    if (S.store.state.playing) S.page.play(false);
+    else if (S.store.state.finding) S.store.set({ finding: null }, true);
+    else if (S.store.state.word !== null) S.store.set({ word: null }, true);
+    else if (S.store.state.range) S.store.set({ range: null }, true);
+    S.tip.hide();
   }
 
-  document.addEventListener('keydown', onKey);
-  S.keys = { HELP };
+  window.memviz.actions.offer('scope', [
+    { keys: ['Space'], key: ' ', text: 'play or pause', run: () => S.page.play(!S.store.state.playing) },
+    { keys: ['l'], key: 'l', text: 'weights on a log scale', run: () => S.page.toggleLog() },
+    { keys: ['v'], key: 'v', text: 'exact values of the focused panel as a table', run: () => S.table.open() },
+    { keys: ['i'], key: 'i', text: 'all findings, with what was checked', run: () => S.report.open() },
+    { keys: ['Esc'], key: 'Escape', text: 'close, clear the finding or the range', palette: false, run: escape },
+  ]);
 })();

@@ -7,25 +7,22 @@
   const CELL_MS = 80;
 
   let root = null;
-  let shown = false;
   let scheduled = 0;
   const asked = new Set(); // keys of what is on its way, or failed a moment ago
   let problem = ''; // why the chosen record cannot be shown
   let cellTimer = 0;
   let ageTimer = 0;
   let coming = null; // the newest record while it is being fetched
-  let crumbKey = '';
-  let crumbTimer = 0;
-  let crumbList = [];
   let settled = 0;
 
-  const active = () => shown && state.run !== null;
+  const active = () => S.session.active('scope');
   const times = () => (S.panels.frame ? S.panels.frame.times : 1);
 
-  function build() {
+  function build(node) {
+    root = node;
     const right = el('div.sc-right', {}, S.memory.mount(), S.links.mount(), S.slotCard.mount(), S.extra.mount());
     const main = el('div.sc-main', {}, S.panels.mount(), right);
-    root.replaceChildren(el('div.sc-wrap', {}, S.toolbar.mount(), S.timeline.mount(), main), S.footer.mount());
+    root.replaceChildren(el('div.sc-wrap', {}, S.toolbar.mount(), S.strip.mount(), S.evidence.mount(), S.timeline.mount(), main), S.footer.mount());
     root.classList.add('sc-root');
     new ResizeObserver(resized).observe(main);
   }
@@ -48,25 +45,6 @@
   function frameQuery(rec) {
     const { run, item, memory, scale } = state;
     return { run, rec, item, memory, scale, ...S.panels.room() };
-  }
-
-  /** The record that the selection means, once the steps are known. */
-  function resolve() {
-    const n = S.feed.steps.length;
-    if (!n) return (state.rec = null);
-    if (state.follow) catchUp(n - 1);
-    else if (state.rec === null || state.rec >= n) {
-      state.rec = state.record !== null && state.record < n ? state.record : state.step === null ? n - 1 : S.feed.indexAt(state.step);
-    }
-    const step = S.feed.steps[state.rec];
-    const twin = S.feed.steps[state.rec - 1] === step || S.feed.steps[state.rec + 1] === step;
-    const record = twin ? state.rec : null;
-    if (state.step !== step || state.record !== record) {
-      // A link may ask for a step that has no record; the one before it is shown and named.
-      Object.assign(state, { step, record });
-      S.store.write(false);
-    }
-    return state.rec;
   }
 
   /**
@@ -93,11 +71,15 @@
   function render() {
     scheduled = 0;
     if (!root || !active()) return;
-    const rec = resolve();
+    const rec = S.session.resolve(catchUp);
     S.timeline.draw();
+    S.strip.draw();
     const about = rec === null ? null : S.api.recordNow({ run: state.run, rec });
     if (rec !== null && !about) load('record', { run: state.run, rec }, S.api.record);
-    if (about) settle(about);
+    if (about) {
+      lastAbout = about;
+      S.session.settle(about);
+    }
     // A record usually has the memories of the one before it: its tiles need not wait for its description.
     const known = about || lastAbout;
     const query = rec === null || !known || !state.memory ? null : frameQuery(rec);
@@ -114,27 +96,12 @@
     S.extra.draw(about, now);
     S.footer.draw(S.panels.frame);
     S.footer.words(now, about);
-    crumbs(about);
+    S.session.crumbs([{ label: 'slot', value: String(state.slot) }]);
+    S.evidence.draw(now);
     mark(now);
   }
 
   let lastAbout = null;
-
-  /** Choose a memory and an item that the record has. */
-  function settle(about) {
-    lastAbout = about;
-    const names = about.memories.map((m) => m.name);
-    if (!state.memory || !names.includes(state.memory)) {
-      const first = about.memories.find((m) => m.name !== 'model') || about.memories[0];
-      state.memory = first ? first.name : null;
-      S.store.write(false);
-    }
-    const items = (about.batch || [0]).length;
-    if (state.item >= items) {
-      state.item = Math.max(0, items - 1);
-      S.store.write(false);
-    }
-  }
 
   function show(frame, about) {
     problem = '';
@@ -233,28 +200,8 @@
     put(root, 'data-memory', state.memory || '');
   }
 
-  function crumbs(about) {
-    const list = [{ label: 'run', value: state.run }];
-    if (state.rec !== null && state.step !== null) list.push({ label: 'step', value: String(state.step) });
-    if (about) {
-      list.push({ label: 'item', value: String(state.item) }, { label: 'memory', value: state.memory || '–' });
-      list.push({ label: 'time', value: String(state.t) }, { label: 'slot', value: String(state.slot) });
-    }
-    const key = JSON.stringify(list);
-    if (key === crumbKey) return;
-    crumbKey = key;
-    // The header lies outside the canvases: laying it out at every frame of a scrub would be felt.
-    crumbList = list;
-    if (crumbTimer) return;
-    crumbTimer = setTimeout(() => {
-      crumbTimer = 0;
-      if (active()) window.memviz.setCrumbs(crumbList);
-    }, 60);
-  }
-
-  function onStore(_, changed) {
-    if (changed.has('run')) return;
-    if (changed.has('playing') || changed.has('speed')) S.footer.clock(state.playing, state.speed, S.moves.advance);
+  function onStore(changed) {
+    if (changed.has('playing') || changed.has('speed')) S.footer.clock(state.playing, state.speed, S.playing.advance);
     if (changed.has('scalar')) S.timeline.want();
     if (['hide', 'more', 'memory'].some((key) => changed.has(key)) && S.panels.frame) S.panels.layout();
     if (changed.has('rec') || changed.has('item') || changed.has('memory')) problem = '';
@@ -270,67 +217,52 @@
   function onFeed(what) {
     if (what === 'state' || what === 'records') {
       if (S.feed.info && !S.feed.scalars) S.timeline.want();
-      if (S.feed.state === 'deleted') S.api.forget();
     }
     invalidate();
   }
 
-  function onRoute(detail) {
-    const wanted = detail.page === 'scope' && detail.run !== null && detail.run !== undefined;
-    if (!wanted) return leave();
-    const node = document.getElementById('scope-root');
-    if (!node) return; // the page containers are announced by another event
-    if (node !== root || !node.firstChild) {
-      root = node;
-      build();
-    }
-    shown = true;
-    const before = state.run;
-    const fresh = S.store.adopt(detail.run, detail.params);
-    if (before !== detail.run) {
-      S.api.forget();
-      lastAbout = null;
-      crumbKey = problem = '';
-      asked.clear();
-      coming = null;
-      S.panels.clear();
-      S.feed.open(detail.run, onFeed);
-    }
-    if (fresh) {
-      // The index of the record follows from the step of the route.
-      state.rec = null;
-      S.footer.clock(state.playing, state.speed, S.moves.advance);
+  function enter({ newRun, newPlace, entered }) {
+    if (entered && !newRun) S.panels.clear();
+    if (newPlace || entered) {
+      S.footer.clock(state.playing, state.speed, S.playing.advance);
       if (new URLSearchParams(location.hash.split('?')[1] || '').has('play')) S.store.write(false);
       if (S.panels.frame) S.panels.layout();
     }
-    if (window.memviz.setHelp) window.memviz.setHelp(S.keys.HELP);
     clearInterval(ageTimer);
     ageTimer = setInterval(() => active() && S.feed.state !== 'closed' && invalidate(), 1000);
+    if (entered) S.timeline.want();
     invalidate();
   }
 
+  /** Another run: nothing of the last one may stay. */
+  function forget() {
+    lastAbout = null;
+    problem = '';
+    asked.clear();
+    coming = null;
+    if (root) S.panels.clear();
+  }
+
   function leave() {
-    if (!shown) return;
-    shown = false;
-    S.feed.stop();
     S.footer.clock(false);
     clearInterval(ageTimer);
     S.table.close();
-    S.tip.hide();
-    S.store.release();
-    crumbKey = '';
   }
 
   function recolour() {
-    S.colour.reset();
-    if (!active()) return;
     S.panels.repaint();
     invalidate();
   }
 
-  S.store.listen(onStore);
-  window.addEventListener('memviz:route', (event) => onRoute(event.detail));
-  window.addEventListener('memviz:theme', recolour);
-  Object.assign(S.page, S.moves, { invalidate, active, times });
-  if (window.memviz.route && document.getElementById('scope-root')) onRoute(window.memviz.route());
+  /** Show a field: its panel is brought into view, or its values as a table where it has none. */
+  S.session.toField = (field) => {
+    const name = field.field;
+    const bare = name.split('/').slice(1).join('/');
+    const memory = name.startsWith('model/') ? {} : { memory: name.slice(0, -bare.length - 1) };
+    S.store.set({ view: 'scope', hide: state.hide.filter((one) => one !== bare), ...memory }, true);
+    S.evidence.reveal(name);
+  };
+
+  S.session.page('scope', { root: 'scope-root', build, enter, leave, forget, recolour, changed: onStore, fed: onFeed, found: invalidate });
+  Object.assign(S.page, S.moves, S.playing, { invalidate, active, times });
 })();

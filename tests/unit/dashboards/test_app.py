@@ -134,4 +134,4 @@ def test_a_page_that_is_none_or_takes_a_name_is_left_out_with_a_warning(monkeypa
     mine = Page("runs", "Mine", lambda source: html.P())
     monkeypatch.setattr(plugins, "load", lambda group: iter([("a", mine), ("b", object())]))
     with pytest.warns(UserWarning, match="two pages named 'runs'"), pytest.warns(UserWarning, match="'b' is no memviz"):
-        assert [page.name for page in pages()] == ["runs", "scope"]
+        assert [page.name for page in pages()] == ["runs", "scope", "lineage"]

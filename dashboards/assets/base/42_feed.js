@@ -1,7 +1,7 @@
 /* The run as it grows: polls for new records while it is live and this page is seen, backs off when it is not. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const LIVE_MS = 100;
   const QUIET_MS = 2000;
   const RETRY_MS = 1000;

@@ -1,7 +1,7 @@
 /* The data routes (docs/api.md): one function per route, errors in words, and bounded caches of what never changes. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const BASE = '/api/v1';
 
   /** What went wrong, as the routes say it. `status` is 0 when the server did not answer. */
@@ -103,6 +103,7 @@
   const lives = new Cache(64);
   const walks = new Cache(512);
   const values = new Cache(16 * 2 ** 20);
+  const told = new Cache(16 * 2 ** 20); // answers about a record, in characters
 
   const enc = encodeURIComponent;
   const runPath = (run) => `/runs/${enc(run)}`;
@@ -114,6 +115,7 @@
 
   const run = (id) => get(runPath(id));
   const poll = (id, from) => get(`${runPath(id)}/records${query({ from })}`);
+  const findings = (id) => get(`${runPath(id)}/findings`);
   const scalars = (id, name, px) => get(`${runPath(id)}/scalars${query({ name, px })}`);
 
   const record = (q) => records.load(`${q.run}|${q.rec}`, () => get(recordPath(q)));
@@ -133,14 +135,14 @@
     );
   const frameNow = (q) => frames.peek(frameKey(q));
 
-  const matrixKey = (q) => [q.run, q.rec, q.item, q.field, q.head, q.t0, q.t1, q.px].join('|');
+  const matrixKey = (q) => [q.run, q.rec, q.item, q.field, q.head, q.t0, q.t1, q.px, q.change || 0].join('|');
   /** The tiles of one matrix field for the times [t0, t1). q: run, rec, item, memory, field, head, t0, t1, px. */
   const matrix = (q) =>
     matrices.load(
       matrixKey(q),
       async () => {
-        const { item, field, head, t0, t1, px } = q;
-        const path = `${recordPath(q)}/matrices${query({ item, field, head, t0, t1, px })}`;
+        const { item, field, head, t0, t1, px, change } = q;
+        const path = `${recordPath(q)}/matrices${query({ item, field, head, t0, t1, px, change })}`;
         return S.codes.decode(await get(path, true));
       },
       (f) => f.bytes
@@ -173,6 +175,19 @@
     });
   const walkNow = (q) => walks.peek(walkKey(q));
 
+  /**
+   * Any other answer about a record (docs/api.md), by the last part of its address: S.api.tell(q, 'lineage', {time: 3}).
+   * q: run, rec, item, memory.
+   */
+  const toldKey = (q, what, parts) => [q.run, q.rec, q.item, q.memory, what, JSON.stringify(parts)].join('|');
+  const tell = (q, what, parts) =>
+    told.load(
+      toldKey(q, what, parts),
+      () => get(`${recordPath(q)}/${what}${query({ item: q.item, memory: q.memory, ...parts })}`),
+      (v) => JSON.stringify(v).length
+    );
+  const tellNow = (q, what, parts) => told.peek(toldKey(q, what, parts));
+
   /** Exact values of one field; nested lists. */
   const fieldValues = (q) =>
     values.load(
@@ -183,9 +198,9 @@
 
   /** Forget everything: another run, or the same name written anew. */
   function forget() {
-    for (const cache of [frames, matrices, records, cells, lives, walks, values]) cache.clear();
+    for (const cache of [frames, matrices, records, cells, lives, walks, values, told]) cache.clear();
   }
 
-  S.api = { ApiError, Cache, run, poll, scalars, record, recordNow, frame, frameNow, matrix, matrixNow };
+  S.api = { ApiError, Cache, run, poll, scalars, findings, tell, tellNow, record, recordNow, frame, frameNow, matrix, matrixNow };
   Object.assign(S.api, { cell, cellNow, life, lifeNow, walk, walkNow, fieldValues, forget });
 })();

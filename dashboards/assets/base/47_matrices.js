@@ -1,7 +1,7 @@
 /* Matrices at a time: chunks of neighbouring times are fetched ahead, so that scrubbing finds them there, never stale. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const PX = 184; // largest number of rows and columns that a card has room for
   const CHUNK_BYTES = 400000;
   const CHUNK_CELLS = 2 ** 24; // what the server computes for one answer, whatever it sends
@@ -27,7 +27,7 @@
   }
 
   function queryOf(base, field, head, k, chunk, times) {
-    return { ...base, field: field.field, head, t0: k * chunk, t1: Math.min(times, (k + 1) * chunk), px: PX };
+    return { ...base, field: field.field, head, change: base.change || null, t0: k * chunk, t1: Math.min(times, (k + 1) * chunk), px: PX };
   }
 
   const sizeOf = (field) => pictureAxes(field).reduce((n, axis) => n * lengthOf(field, axis), 1);

@@ -2,7 +2,7 @@
 (function () {
   'use strict';
   const memviz = (window.memviz = window.memviz || {});
-  const S = (memviz.scope = memviz.scope || {});
+  const S = (memviz.base = memviz.base || {}); // what the pages about a run share
 
   const LAST = 248; // 0..248 are numbers from vmin to vmax
   const MIDDLE = 124; // zero of a symmetric range

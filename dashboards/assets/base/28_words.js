@@ -1,7 +1,7 @@
 /* Numbers and states in words: one place for how the page speaks. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const MINUS = '\u2212';
 
   /** JSON of the routes spells what JSON cannot hold as strings. */

@@ -1,7 +1,7 @@
 /* The tooltip: a place that follows the pointer, and exact values fetched when the pointer rests. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const REST_MS = 70;
   let node = null;
   let timer = 0;

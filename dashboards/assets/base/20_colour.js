@@ -1,7 +1,7 @@
 /* Colours: cividis for 0..1, a diverging map around zero, a grey ramp for positive data; one lookup table per scale. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const C = S.codes;
 
   // Ten stops of cividis (Nuñez, Anderton and Renslow 2018), the same in both themes: its order survives colour blindness.

@@ -1,7 +1,7 @@
 /* From tile to pixels: each tile is painted once, off screen, one pixel a cell; showing it is then a single copy. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const C = S.codes;
   const MAX_MARKS = 1500; // glyphs in cells; beyond that the colour alone says it
 

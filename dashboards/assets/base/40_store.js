@@ -1,10 +1,15 @@
 /* The selection: what the reader looks at. Held in the location hash, shared by every panel, undone by the back button. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
 
   const DEFAULTS = {
     run: null, // id of the run
+    view: 'scope', // which page about it
+    finding: null, // key of the finding whose evidence is shown
+    word: null, // chosen column of the memory, for the life of one cell
+    tab: 'shares', // of the Lineage page
+    write: null, // time of the write that the Lineage page follows forward
     rec: null, // index of the record, known once the run has answered
     step: null, // training step asked for; null follows the newest record
     record: null, // index asked for, only where several records share one step
@@ -25,6 +30,8 @@
     speed: 4, // times per second
   };
 
+  const TABS = ['shares', 'destroyed', 'readers', 'table'];
+
   const state = { ...DEFAULTS };
   const listeners = [];
   let written = '';
@@ -34,10 +41,14 @@
 
   /** The selection that a hash asks for; what it leaves out has its default. */
   function parse(run, params) {
-    const next = { ...DEFAULTS, run, speed: state.speed, mode: state.mode };
+    const next = { ...DEFAULTS, run, view: params.get('view') || 'scope', speed: state.speed, mode: state.mode };
     next.step = whole(params.get('step'));
     next.record = whole(params.get('record'));
     next.item = whole(params.get('item')) ?? 0;
+    next.finding = params.get('finding');
+    next.word = whole(params.get('word'));
+    next.write = whole(params.get('write'));
+    next.tab = TABS.includes(params.get('tab')) ? params.get('tab') : 'shares';
     next.memory = params.get('memory');
     next.t = whole(params.get('t') ?? params.get('time')) ?? 0;
     next.slot = whole(params.get('slot')) ?? 0;
@@ -67,6 +78,11 @@
     add('t', s.t);
     add('slot', s.slot);
     add('head', s.head);
+    if (s.word !== null) add('word', s.word);
+    if (s.view !== 'scope') add('view', s.view);
+    if (s.view === 'lineage' && s.write !== null) add('write', s.write);
+    if (s.view === 'lineage' && s.tab !== 'shares') add('tab', s.tab);
+    if (s.finding) add('finding', s.finding);
     if (s.range) add('range', `${s.range[0]}..${s.range[1]}`);
     if (s.follow && s.step !== null) add('follow', 1);
     if (s.scale === 'log') add('scale', 'log');

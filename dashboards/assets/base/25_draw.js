@@ -1,7 +1,7 @@
 /* Small canvas and DOM helpers that every part of the page draws with. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const token = S.colour.token;
   const FONT = 'system-ui,-apple-system,"Segoe UI",Inter,Roboto,"Helvetica Neue","DejaVu Sans",sans-serif';
 

@@ -1,7 +1,7 @@
 /* The state of the run in words: live, stale, closed, interrupted, deleted, or a server that is gone. */
 (function () {
   'use strict';
-  const S = window.memviz.scope;
+  const S = window.memviz.base;
   const STALE_S = 10; // a live run that wrote nothing for so long is said to be stale
 
   /** One short phrase for the timeline. */
