@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from memviz.recorders.layout import Layout, layout
-from memviz.recorders.probes import Keep
+from memviz.recorders.probes import Keep, Ragged
 from memviz.recorders.steps import Moment
 
 peek_interpreter_stack: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack
@@ -44,6 +44,7 @@ class Channel:
     finish: Callable[[Tensor], Tensor] | None = None
     mutable: bool = False
     recorded: bool = True
+    ragged: Ragged = ""
 
     full_name: str = dataclasses.field(init=False)
     layout: Layout = dataclasses.field(init=False)

@@ -23,6 +23,9 @@ from memviz.recorders.calls import Call
 Keep = Literal["all", "first", "last"]
 """Which of the values of one forward are kept: one per time, or only the first, or only the last."""
 
+Ragged = Literal["", "start", "end"]
+"""Where values that are shorter than others of the same forward get zeros: nowhere, before or behind their own."""
+
 ArgumentGetter = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 """`getter(args, kwargs)` gives the tensor of a call that is about to run, or None when it has none."""
 
@@ -65,6 +68,8 @@ class Probe(abc.ABC):
             or method that is called several times per time.
         finish: applied once to the stacked values [time, *axes], for example to reorder read modes.
         mutable: the model changes this tensor in place after it was picked, so that a copy is taken at once.
+        ragged: "start" or "end" where values of one forward may differ in length, as the keys of an attention do while
+            a cache grows: zeros go before or behind the shorter ones.
         optional: that no value ever arrives is nothing to report, for what a model has only in some settings.
     """
 
@@ -76,6 +81,7 @@ class Probe(abc.ABC):
     keep: Keep = "all"
     finish: Callable[[Tensor], Tensor] | None = None
     mutable: bool = False
+    ragged: Ragged = ""
     optional: bool = False
 
     def value_axes(self) -> tuple[str, ...]:

@@ -328,7 +328,8 @@ def _chosen(
             last = f"{fields.FINAL_PREFIX}{probe.field}"
             recorded = probe.field in wanted
             if recorded or grads.extra(plan.name, probe.field):
-                channel = Channel(plan.name, probe.field, axes, probe.keep, probe.finish, probe.mutable, recorded)
+                options = (probe.keep, probe.finish, probe.mutable, recorded, probe.ragged)
+                channel = Channel(plan.name, probe.field, axes, *options)
                 chosen.append((plan.module, probe, channel))
             if last in wanted:
                 chosen.append((plan.module, probe, Channel(plan.name, last, axes, "last", None, probe.mutable)))

@@ -71,6 +71,7 @@ class FieldChoice:
         if self.mode == "all":
             return frozenset({*reachable, *named})
         wanted = frozenset(reachable if info.tapped or memory == fields.MODEL else set(reachable) - INTERNALS)
+        wanted -= frozenset(info.attributes.get("on_request", ()))
         droppable = (STATES | INTERNALS) & wanted
         derived = derivable(MemorySchema(memory, info.law, attributes=info.attributes), wanted - droppable) & droppable
         frames = {f"{fields.FINAL_PREFIX}{name}" for name in KEYFRAMES if name in derived - named}

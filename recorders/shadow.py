@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from memviz.recorders.calls import Call
-from memviz.recorders.probes import CallProbe, FunctionProbe, Probe
+from memviz.recorders.probes import CallProbe, FunctionProbe, Probe, Ragged
 
 LIMIT = 4 * 2**20
 """Bytes of one attention [head, query, key] of one item, in float32, above which queries are thinned."""
@@ -52,20 +51,22 @@ Extract = Callable[[Call], "Scores | Tensor | None"]
 """Finds in a call the scores, or weights [batch, head, query, key] that the model has computed itself, or nothing."""
 
 
-def call_probes(extract: Extract, *, path: str = "", method: str = "", **options: Any) -> list[Probe]:
+def call_probes(extract: Extract, *, path: str = "", method: str = "", ragged: Ragged = "end") -> list[Probe]:
     """Probes of `attention` and `query_positions` on a module or a method."""
     return [
-        CallProbe(field="attention", compute=_weights(extract), path=path, method=method, **options),
+        CallProbe(field="attention", compute=_weights(extract), path=path, method=method, ragged=ragged),
         CallProbe(field="query_positions", compute=_positions(extract), path=path, method=method, optional=True),
     ]
 
 
-def function_probes(function: str, extract: Extract, inside: Sequence[str] = ("",), **options: Any) -> list[Probe]:
+def function_probes(
+    function: str, extract: Extract, inside: Sequence[str] = ("",), *, ragged: Ragged = "end"
+) -> list[Probe]:
     """The same on a function; see memviz.recorders.probes.FunctionProbe."""
     inside = tuple(inside)
     positions = _positions(extract)
     return [
-        FunctionProbe(field="attention", function=function, compute=_weights(extract), inside=inside, **options),
+        FunctionProbe(field="attention", function=function, compute=_weights(extract), inside=inside, ragged=ragged),
         FunctionProbe(field="query_positions", function=function, compute=positions, inside=inside, optional=True),
     ]
 

@@ -132,6 +132,19 @@ def joined(channel: Channel, values: list[Tensor]) -> Tensor:
     return torch.cat(values, channel.axes.index("time"))
 
 
+def _aligned(channel: Channel, values: list[Tensor]) -> list[Tensor]:
+    """Values of one shape: those of a ragged channel get zeros up to the largest."""
+    if not channel.ragged or len({value.shape for value in values}) == 1:
+        return values
+    largest = [max(lengths) for lengths in zip(*(value.shape for value in values), strict=True)]
+    aligned = []
+    for value in values:
+        room = [most - length for most, length in zip(largest, value.shape, strict=True)]
+        sides = [(0, more) if channel.ragged == "end" else (more, 0) for more in reversed(room)]
+        aligned.append(torch.nn.functional.pad(value, [side for pair in sides for side in pair]))
+    return aligned
+
+
 Failed = Callable[[Exception, str], None]
 """Told about a field that could not be brought into its stored form."""
 
