@@ -42,6 +42,7 @@ MODELS: Mapping[str, Part] = MappingProxyType(
         "sdnc": Part(
             "memviz.demos.models.sdnc:SDNC", "sparse differentiable neural computer (Rae et al. 2016)", _SPARSE
         ),
+        "dmn": Part("memviz.demos.models.dmn:DMN", "dynamic memory network (Kumar et al. 2016) and its variants"),
         "lstm": Part("memviz.demos.models.lstm:LSTM", "an LSTM without a memory, to compare with"),
     }
 )
@@ -57,6 +58,7 @@ TASKS: Mapping[str, Part] = MappingProxyType(
         "sort": Part("memviz.demos.tasks.priority_sort:PrioritySortTask", "say items in the order of their priority"),
         "adding": Part("memviz.demos.tasks.adding:AddingTask", "add the two numbers that are marked"),
         "argmax": Part("memviz.demos.tasks.argmax:ArgmaxTask", "say the item with the largest value"),
+        "babi": Part("memviz.demos.tasks.babi.task:BabiTask", "answer questions about stories (Weston et al. 2015)"),
     }
 )
 """Called with options by name; see memviz.demos.tasks.task."""

@@ -46,4 +46,4 @@ def rebuild(effective: Array, candidates: Array) -> Array:
 
     The state that it started from is zero.
     """
-    return np.einsum("...f,...fw->...w", effective, candidates)
+    return np.asarray(np.einsum("...f,...fw->...w", effective, candidates))

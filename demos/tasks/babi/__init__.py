@@ -1,0 +1,1 @@
+"""bAbI: stories with questions in twenty families, read from files or made by a simulated world."""
