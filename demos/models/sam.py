@@ -50,7 +50,7 @@ class SAM(SparseModel):
         read_heads: int = 4,
         sparse_reads: int = 4,
         num_lists: int | None = None,
-        index_checks: int = 8,
+        index_checks: int = 32,
         search: Search = "auto",
         batch_first: bool = True,
         clip: float = 20.0,

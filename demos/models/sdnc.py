@@ -48,7 +48,7 @@ class SDNC(SparseModel):
         sparse_reads: int = 4,
         temporal_reads: int = 4,
         num_lists: int | None = None,
-        index_checks: int = 8,
+        index_checks: int = 32,
         search: Search = "auto",
         batch_first: bool = True,
         clip: float = 20.0,

@@ -72,7 +72,7 @@ class SparseMemory(nn.Module):
         temporal_reads: int = 0,
         search: Search = "auto",
         num_lists: int | None = None,
-        index_checks: int = 8,
+        index_checks: int = 32,
         initial_value: float = 1e-6,
     ) -> None:
         super().__init__()

@@ -67,7 +67,7 @@ class Finder:
         batch: int,
         count: int,
         search: Search = "auto",
-        index_checks: int = 8,
+        index_checks: int = 32,
         index_lists: int | None = None,
         delta: float = 1e-6,
     ) -> None:
