@@ -141,6 +141,11 @@ class FlightRecorder:
                 self._unasked.append(self._now)
             return self.holding
 
+    def watch(self, output: Any) -> None:
+        """A forward has ended, captured or not: what its backward pass leaves may be asked for."""
+        if self._norm is not None:
+            self._norm.arm(output)
+
     def take(self, pending: Pending, capture: Capture, output: Any, again: Again) -> None:
         """A forward has been captured.
 
@@ -157,8 +162,6 @@ class FlightRecorder:
             step = self._now or Step(pending.moment.step)
             if FINITE in self._needs:
                 pending = self._examine(step, pending, capture, output, again)
-            if self._norm is not None:
-                self._norm.arm(output)
             step.pending.append(pending)
             if pending.gradients is None and pending.items is not None:
                 self._settle(step, pending)
@@ -272,7 +275,7 @@ class FlightRecorder:
         taps.close()
         with torch.no_grad():
             gradients = list(taps.snapshots(pending.selection))
-        if not gradients:
+        if not gradients and not taps.arrived:
             why = "no backward pass reached them" if len(taps) else "none of the recorded values requires gradients"
             self._faults.say(
                 f"grads: {why}; step {pending.moment.step} was the first one without gradients", "note", why

@@ -195,9 +195,12 @@ class GradientNorm:
 
     def arm(self, output: Any) -> None:
         """Listen to the backward pass of one forward."""
-        for tensor in _tensors(output):
-            if tensor.requires_grad:
-                tensor.register_hook(self._reached)
+        try:
+            for tensor in _tensors(output):
+                if tensor.requires_grad and peek_interpreter_stack() is None:
+                    tensor.register_hook(self._reached)
+        except Exception as error:
+            self._on_error(error, "the norm of the gradient")
 
     def take(self) -> list[Late]:
         """The norms that the last backward pass left, one tensor per device; forgets them."""

@@ -167,6 +167,8 @@ class Sampler:
             return
         here.depth, here.frame = 0, None
         capture = here.capture
+        if not failed:
+            self._flight.watch(output)
         if capture is None:
             return
         start = perf_counter_ns() - capture.nanoseconds
