@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from memviz.demos.models.options import at_least_one, one_of
 from memviz.demos.parts import MODELS, TASKS, part
 from memviz.demos.plan import Plan
 from memviz.demos.tasks.task import Maker, Task
@@ -64,7 +65,7 @@ def _called(cls: Callable[..., Any], named: str, options: Mapping[str, Any], siz
     known = inspect.signature(cls).parameters
     for name in options:
         if name not in known:
-            raise UnknownNameError(named, name, list(known)[len(sizes) :])
+            raise UnknownNameError(named, name, set(known) - {"input_size", "output_size"})
     try:
         return cls(*sizes, **options)
     except MemvizError:
@@ -93,6 +94,16 @@ def _packaged_dnc() -> Maker:
         num_hidden_layers: int = 1,
         rnn_type: str = "lstm",
     ) -> nn.Module:
+        # The package checks nothing itself.
+        one_of("rnn_type", rnn_type, ("lstm", "gru", "rnn"))
+        at_least_one(
+            hidden_size=hidden_size,
+            nr_cells=nr_cells,
+            cell_size=cell_size,
+            read_heads=read_heads,
+            num_layers=num_layers,
+            num_hidden_layers=num_hidden_layers,
+        )
         # Its output is as wide as its input, of which the task takes the first channels.
         model: nn.Module = dnc.DNC(
             input_size,

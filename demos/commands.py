@@ -42,7 +42,10 @@ _CHANGES = (
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that change a plan; the command gets them as one mapping, `changes`, of those that were given."""
+    """Options that change a plan; the command gets them as one mapping, `changes`, of those that were given.
+
+    Errors that memviz raises on purpose become one line.
+    """
     options = (
         click.option("--model", help=f"The model: {', '.join(MODELS)}."),
         click.option("--model-option", multiple=True, metavar="NAME=VALUE", help="An argument of the model."),
@@ -66,9 +69,10 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         changes["task_options"] = pairs(changes.pop("task_option"), "--task-option") or None
         return command(changes={name: value for name, value in changes.items() if value is not None}, **given)
 
+    parsed = say_errors(wrapped)
     for option in reversed(options):
-        wrapped = option(wrapped)
-    return wrapped
+        parsed = option(parsed)
+    return parsed
 
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -78,13 +82,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 @click.argument("name", required=False)
 @click.option("--config", help="A configuration of the demo, such as m1d1 of reverse.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on from this checkpoint, bit for bit.")
-@plan_options
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the trace  [default: runs/NAME]")
 @click.option("--record/--no-record", default=True, help="Record a trace.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Where checkpoints go  [default: beside the trace]")
 @click.option("--save-every", default=500, show_default=True, type=click.IntRange(1), help="Steps between checkpoints.")
 @click.option("--device", default="cpu", show_default=True, help="torch device: cpu, cuda, cuda:1.")
-@say_errors
+@plan_options
 def train_command(
     name: str | None,
     config: str | None,

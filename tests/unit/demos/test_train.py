@@ -12,9 +12,10 @@ from rich.console import Console
 import memviz
 from memviz.demos import registry, train
 from memviz.demos.building import make_model, make_task
+from memviz.demos.checkpointing import Checkpoint, load_checkpoint
 from memviz.demos.progress import Display
 from memviz.demos.running import run_demo
-from memviz.errors import UnknownNameError
+from memviz.errors import CheckpointError, UnknownNameError
 
 COPY = registry.get("copy").plan.but(steps=12, every=5)
 
@@ -145,3 +146,78 @@ def test_ctrl_c_leaves_a_closed_trace(tmp_path, monkeypatch, capsys):
     assert trace.steps.tolist() == [0, 5]
     assert trace.state == "closed"
     assert "stopped; what was recorded is in" in capsys.readouterr().out
+
+
+def test_a_resumed_run_is_bit_for_bit_the_run_that_never_stopped(tmp_path):
+    """Also its data, its checks whether the task is solved, and what dropout would draw."""
+
+    def run(plan, name, start=None, **options):
+        task = make_task(plan)
+        torch.manual_seed(plan.seed)
+        model = make_model(plan, task)
+        losses = []
+        train.train(
+            plan, model, task, tmp_path / name, start=start, on_step=lambda _, loss, *__: losses.append(loss), **options
+        )
+        return model, losses
+
+    plan = COPY.but(steps=14, every=4, check_every=3, optimizer="graves", learning_rate=1e-3, curriculum=20)
+    plan = plan.but(model_options={"num_hidden_layers": 2, "dropout": 0.3})
+    whole, losses = run(plan, "whole")
+    run(plan.but(steps=9), "halved", checkpoint=tmp_path / "halved")
+    torch.manual_seed(99)  # whatever the process did in between
+    halved, rest = run(plan, "halved", start=load_checkpoint(tmp_path / "halved"))
+    assert losses[9:] == rest
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, halved.state_dict()[name]), name
+    one, other = memviz.open(tmp_path / "whole"), memviz.open(tmp_path / "halved")
+    assert other.path.name == "halved"
+    np.testing.assert_array_equal(other.scalars["loss"].values, one.scalars["loss"].values)
+    assert other.at(12)["write_weights"].tolist() == one.at(12)["write_weights"].tolist()
+    assert other.steps[-1] == 14
+
+
+def test_checkpoints_come_every_so_many_steps_and_at_the_end(tmp_path, monkeypatch):
+    steps = []
+    monkeypatch.setattr(train, "save_checkpoint", lambda checkpoint, path: steps.append((checkpoint.step, path.name)))
+    short_run(tmp_path, checkpoint="beside", save_every=5)
+    assert steps == [(5, "run.safetensors"), (10, "run.safetensors"), (12, "run.safetensors")]
+
+
+def test_weights_alone_cannot_be_gone_on_from_and_neither_can_another_number_of_processes(tmp_path):
+    model = make_model(COPY, make_task(COPY))
+    with pytest.raises(CheckpointError, match="holds weights alone"):
+        short_run(tmp_path, start=Checkpoint(COPY, 3, model.state_dict()))
+    several = {f"{name}/{rank}": torch.zeros(1) for name in ("data", "torch") for rank in range(2)}
+    start = Checkpoint(COPY, 3, model.state_dict(), {"0/step": torch.zeros(())}, several)
+    with pytest.raises(CheckpointError, match="of 2 processes and these are 1"):
+        short_run(tmp_path, start=start)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_recording_there_is_no_trace_and_the_same_training(tmp_path):
+    losses = {}
+    for record in (True, False):
+        seen = losses.setdefault(record, [])
+        folder = tmp_path / str(record)
+        outcome = short_run(folder, record=record, on_step=lambda _, loss, *__, seen=seen: seen.append(loss))
+    assert outcome.path is None
+    assert outcome.records == 0
+    assert not (tmp_path / "False").exists()
+    assert losses[True] == losses[False]
+
+
+@pytest.mark.parametrize("clip", [{"clip": 1e-6, "clip_value": 0.0}, {"clip": 0.0, "clip_value": 1e-9}])
+def test_gradients_are_clipped(tmp_path, clip, monkeypatch):
+    norms = []
+    step = torch.optim.SGD.step
+
+    def watched(self, *args):
+        norms.append(max(float(p.grad.abs().max()) for group in self.param_groups for p in group["params"]))
+        return step(self, *args)
+
+    monkeypatch.setattr(train, "make_optimizer", lambda plan, parameters: torch.optim.SGD(parameters, lr=0.1))
+    monkeypatch.setattr(torch.optim.SGD, "step", watched)
+    short_run(tmp_path, COPY.but(steps=2, **clip))
+    assert len(norms) == 2
+    assert 0 < max(norms) <= 1e-6
