@@ -120,7 +120,7 @@ class NTM(nn.Module):
         """A model with the equations, the initial state and the initial parameters of a public implementation.
 
         Args:
-            name: "diffmem", "pytorch-ntm" or "vlgiitr"; see `ntm_presets`.
+            name: "diffmem", "pytorch-ntm" or "ntm-pytorch"; see `ntm_presets`.
             input_size: channels of the input.
             hidden_size: width of the controller.
             output_size: channels of the output.

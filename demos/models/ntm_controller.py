@@ -79,14 +79,14 @@ class Controller(nn.Module):
             What the top layer gives [batch, hidden_size], and the state after this time.
         """
         after: list[tuple[Tensor, ...]] = []
-        for cell, layer in zip(self.layers, state, strict=True):
+        for network, layer in zip(self.layers, state, strict=True):
             if self.rnn_type == "feedforward":
-                x = torch.tanh(cell(x))
+                x = torch.tanh(network(x))
             else:
-                layer = cell(x, layer) if self.rnn_type == "lstm" else (cell(x, layer[0]),)
+                layer = network(x, layer) if self.rnn_type == "lstm" else (network(x, layer[0]),)
                 if self.clip and self.rnn_type == "lstm":
                     # Hidden values are bounded by tanh; only the cell can grow.
-                    layer = (layer[0], layer[1].clamp(-self.clip, self.clip))
+                    layer = (layer[0], *(cell.clamp(-self.clip, self.clip) for cell in layer[1:]))
                 x = layer[0]
             after.append(layer)
         return x, tuple(after)

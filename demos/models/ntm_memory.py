@@ -150,8 +150,9 @@ class NTMMemory(nn.Module):
 
     def _attributes(self) -> dict[str, object]:
         """What memviz has to know to derive state and addressing from what is tapped."""
-        waits = set(self._waits)
-        order = {(self.write_heads,): "after_write", (0,): "before_write"}.get(tuple(waits), list(self._waits))
+        order: str | list[int] = list(self._waits)
+        if set(self._waits) in ({0}, {self.write_heads}):
+            order = "after_write" if self._waits[0] else "before_write"
         return {
             "write_heads": self.write_heads,
             "write_order": self.write_order if self.write_heads > 1 else "parallel",

@@ -97,7 +97,7 @@ def allowed_shifts(shifts: Sequence[int]) -> tuple[int, ...]:
     Raises:
         OptionError: they are not.
     """
-    found = tuple(shifts) if isinstance(shifts, Sequence) and not isinstance(shifts, str) else ()
+    found = tuple(shifts)
     if not found or len(set(found)) < len(found) or not all(type(shift) is int for shift in found):
         raise OptionError(f"shifts must be distinct whole numbers such as (-1, 0, 1), not {shifts!r}")
     return found

@@ -4,7 +4,7 @@
 |---|---|
 | `diffmem` | DoctorTeeth/diffmem with several heads and sharpening, before its commit 12f21b0 (2016-02) |
 | `pytorch-ntm` | loudinthecloud/pytorch-ntm |
-| `vlgiitr` | vlgiitr/ntm-pytorch, the code base of the reverse-task repository |
+| `ntm-pytorch` | vlgiitr/ntm-pytorch, the code base of the reverse-task repository |
 
 diffmem: a feed-forward controller of two layers; all heads look at the memory before the write, and reads come from it
 too; of several write heads only the last one's write stays; the output does not see what was read at this time; γ is at
@@ -15,7 +15,7 @@ pytorch-ntm: heads act in turn, read head i before write head i; memory and firs
 start with no weight anywhere; 1e-16 is added when a weighting is normalized, so that a weighting that is spread over
 many slots and strongly sharpened loses its mass.
 
-vlgiitr: as pytorch-ntm, but the heads are computed from the LSTM's cell, a write replaces what was there (the erase
+ntm-pytorch: as pytorch-ntm, but the heads are computed from the LSTM's cell, a write replaces what was there (the erase
 vector is 1), the memory starts as the sigmoid of a learned value, and the first reads are drawn anew for each sequence.
 The original runs with batches of one sequence only.
 """
@@ -116,7 +116,7 @@ def _draw_pytorch_ntm(model: NTM) -> None:
         nn.init.normal_(model.initial.read_vectors, std=0.01)
 
 
-def _draw_vlgiitr(model: NTM) -> None:
+def _draw_ntm_pytorch(model: NTM) -> None:
     for name, pairs in _interface(model).items():
         for weight, bias in pairs:
             # Its key layers keep the weights that torch gives them.
@@ -168,7 +168,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
             _draw_pytorch_ntm,
         ),
-        "vlgiitr": Preset(
+        "ntm-pytorch": Preset(
             MappingProxyType(
                 {
                     **_IN_TURN,
@@ -177,7 +177,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     "dialect": Dialect(erase="ones", cosine_delta=1e-16, normalizing_delta=1e-16),
                 }
             ),
-            _draw_vlgiitr,
+            _draw_ntm_pytorch,
         ),
     }
 )

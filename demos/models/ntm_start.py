@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -89,5 +90,5 @@ class InitialState(nn.Module):
             return self.read_vectors.expand(shape)
         if self.start.read_vectors == "redrawn":
             # U(-√(6/W), √(6/W)), what kaiming_uniform_ draws for W inputs.
-            return self.like.new_empty(shape).uniform_(-1, 1) * (6 / self._words) ** 0.5
+            return self.like.new_empty(shape).uniform_(-1, 1) * math.sqrt(6 / self._words)
         return self.like.new_zeros(shape)

@@ -277,7 +277,9 @@ def memory_of(
     options = options or Options()
     heads = result["write_weights"].shape[2]
     waits = [heads] * result["read_weights"].shape[2] if options.waits is None else list(options.waits)
-    order = {(heads,): "after_write", (0,): "before_write"}.get(tuple(set(waits)), waits)
+    order: str | list[int] = waits
+    if len(set(waits)) == 1 and waits[0] in (0, heads):
+        order = "after_write" if waits[0] else "before_write"
     attributes = {
         "write_heads": heads,
         "write_order": options.write_order,

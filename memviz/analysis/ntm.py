@@ -51,7 +51,7 @@ def locate(
     top = shifted.max(axis=-1, keepdims=True)
     powers = np.divide(shifted, top, out=np.zeros_like(shifted), where=top != 0) ** sharpening[..., None]
     total = powers.sum(axis=-1, keepdims=True)
-    return np.divide(powers, total, out=np.zeros_like(powers), where=total != 0)
+    return np.asarray(np.divide(powers, total, out=np.zeros_like(powers), where=total != 0))
 
 
 def read_weights(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Array:

@@ -170,7 +170,7 @@ def test_doctor_finds_shifts_that_are_none(tmp_path):
 def test_conformance_says_how_the_public_ones_differ(tmp_path):
     torch.manual_seed(0)
     said = {}
-    for name in ("diffmem", "pytorch-ntm", "vlgiitr"):
+    for name in ("diffmem", "pytorch-ntm", "ntm-pytorch"):
         model = NTM.preset(name, 4, 16, nr_cells=6, cell_size=4, read_heads=2)
         with torch.no_grad():
             model.memory.interface.weight.mul_(4)
@@ -180,7 +180,7 @@ def test_conformance_says_how_the_public_ones_differ(tmp_path):
     assert "the output is computed from the controller alone" in said["diffmem"]
     assert "the write heads write in series" in said["pytorch-ntm"]
     assert "read_vectors: only with what the adapter declares of it" in said["pytorch-ntm"]
-    assert "the heads are computed from the controller's cell" in said["vlgiitr"]
+    assert "the heads are computed from the controller's cell" in said["ntm-pytorch"]
     assert conformance(recorded(make(), tmp_path / "own")).conforms
 
 

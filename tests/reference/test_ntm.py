@@ -133,7 +133,7 @@ def test_every_internal_agrees_with_the_reference(seed, batch, time, made):
 @settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
-    name=st.sampled_from(["diffmem", "pytorch-ntm", "vlgiitr"]),
+    name=st.sampled_from(["diffmem", "pytorch-ntm", "ntm-pytorch"]),
     heads=st.integers(1, 2),
     slots=st.integers(3, 6),
 )
@@ -151,7 +151,7 @@ def test_presets_agree_with_the_reference(seed, name, heads, slots):
             "dialect": Dialect(sharpening="sigmoid", bounded_by_tanh=TANH_FIELDS, cosine_delta=1e-5),
         },
         "pytorch-ntm": {"dialect": Dialect(cosine_delta=1e-16, normalizing_delta=1e-16)},
-        "vlgiitr": {
+        "ntm-pytorch": {
             "heads_see": "cell",
             "dialect": Dialect(erase="ones", cosine_delta=1e-16, normalizing_delta=1e-16),
         },

@@ -140,7 +140,7 @@ def test_state_dicts_and_copies_are_whole(model):
     assert torch.equal(copy.deepcopy(model)(x)[0], model(x)[0])
 
 
-@pytest.mark.parametrize("name", ["diffmem", "pytorch-ntm", "vlgiitr"])
+@pytest.mark.parametrize("name", ["diffmem", "pytorch-ntm", "ntm-pytorch"])
 def test_presets_learn_and_pair_their_heads(name):
     torch.manual_seed(0)
     model = NTM.preset(name, 3, 8, 2, nr_cells=6, cell_size=4, read_heads=3)
@@ -183,7 +183,7 @@ def test_bad_starts_dialects_presets_and_inputs_are_refused(model):
         Start(memory="zero")
     with pytest.raises(OptionError, match="sharpening must be softplus or sigmoid"):
         Dialect(sharpening="relu")
-    with pytest.raises(OptionError, match="preset must be diffmem, pytorch-ntm or vlgiitr, not 'pytorch_ntm'"):
+    with pytest.raises(OptionError, match="preset must be diffmem, pytorch-ntm or ntm-pytorch, not 'pytorch_ntm'"):
         NTM.preset("pytorch_ntm", 3, 8)
     with pytest.raises(OptionError, match="the input must be"):
         model(torch.randn(2, 5, 4))
