@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memviz.demos.models.links import follow_links
+from memviz.demos.models import DNC
+from memviz.demos.models.links import follow_links, sharpen
 
 
 def plain(link, precedence, write, read):
@@ -55,3 +56,58 @@ def test_a_second_derivative_is_refused_rather_than_wrong():
     (gradient,) = torch.autograd.grad(updated.square().sum(), write, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+@pytest.mark.parametrize(("writes", "reads", "slots"), [(1, 1, 1), (1, 2, 4), (2, 3, 3)])
+def test_the_gradient_passes_gradcheck(writes, reads, slots):
+    torch.manual_seed(0)
+    shapes = [(2, writes, slots, slots), (2, writes, slots), (2, writes, slots), (2, reads, slots)]
+    arguments = [torch.rand(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(follow_links, arguments)
+
+
+def test_a_gradient_to_one_argument_alone_is_right():
+    """Weights of a frozen model need no gradient, and the first links never do."""
+    torch.manual_seed(0)
+    shapes = [(1, 1, 4, 4), (1, 1, 4), (1, 1, 4), (1, 2, 4)]
+    for chosen in range(4):
+        arguments = [torch.rand(shape, dtype=torch.float64) for shape in shapes]
+        arguments[chosen].requires_grad_()
+        got = torch.autograd.grad(sum(v.square().sum() for v in follow_links(*arguments)), arguments[chosen])
+        wanted = torch.autograd.grad(sum(v.square().sum() for v in plain(*arguments)), arguments[chosen])
+        torch.testing.assert_close(got, wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself while it traces
+def test_a_compiled_memory_gives_the_same_values_and_gradients():
+    """Traced whole, forward and backward, without a break; code generation is torch's own affair."""
+    torch.manual_seed(0)
+    model = DNC(3, 6, 2, nr_cells=5, cell_size=4, read_heads=2, link_sharpening=True).double()
+    x = torch.randn(2, 3, 3, dtype=torch.float64)
+    results = []
+    for compiled in (False, True):
+        model.zero_grad()
+        if compiled:
+            model.memory.compile(backend="aot_eager", fullgraph=True)
+        output, state = model(x)
+        (output.square().sum() + state.memory.link_matrix.square().sum()).backward()
+        results.append([output, *state.memory, *(parameter.grad.clone() for parameter in model.parameters())])
+    torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-12)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 5))
+def test_a_sharpened_walk_is_the_equation_and_has_its_gradient(seed, slots):
+    torch.manual_seed(seed)
+    walk = torch.rand(2, 3, 1, slots, dtype=torch.float64, requires_grad=True)
+    powers = (1 + 3 * torch.rand(2, 3, dtype=torch.float64)).requires_grad_()
+    lifted = (walk + 1e-6) ** powers[..., None, None]
+    torch.testing.assert_close(sharpen(walk, powers), lifted / lifted.sum(-1, keepdim=True), rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(sharpen, (walk, powers))
+
+
+def test_a_walk_that_leads_nowhere_is_spread_evenly():
+    walk = torch.tensor([0.0, -1e-9, 0.0, 0.0], requires_grad=True)
+    spread = sharpen(walk.view(1, 1, 1, 4), torch.full((1, 1), 9.0))
+    torch.testing.assert_close(spread.flatten(), torch.full((4,), 0.25))
+    spread.square().sum().backward()
+    assert walk.grad.isfinite().all()

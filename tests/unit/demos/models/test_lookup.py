@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memviz.analysis import dynamics
-from memviz.demos.models.lookup import DELTA, content_weights
+from memviz.demos.models.lookup import DELTA, content_weights, masked_content_weights
 
 
 def plain(memory, keys, strengths):
@@ -47,3 +47,28 @@ def test_model_and_replay_agree_on_the_lookup():
     memory, keys, strengths = torch.randn(2, 6, 4), torch.randn(2, 3, 4), 5 * torch.rand(2, 3)
     derived = dynamics.content_weights(memory.numpy(), keys.numpy(), strengths.numpy(), DELTA)
     np.testing.assert_allclose(content_weights(memory, keys, strengths).numpy(), derived, atol=1e-6)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 6), st.integers(1, 5))
+def test_a_masked_lookup_is_the_law_of_replay_and_has_its_gradient(seed, heads, slots, words):
+    torch.manual_seed(seed)
+    shapes = [(2, slots, words), (2, heads, words), (2, heads), (2, heads, words)]
+    arguments = [torch.rand(shape, dtype=torch.float64) + 0.1 for shape in shapes]
+    expected = dynamics.masked_content_weights(*(argument.numpy() for argument in arguments), DELTA)
+    np.testing.assert_allclose(masked_content_weights(*arguments).numpy(), expected, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(masked_content_weights, [argument.requires_grad_() for argument in arguments])
+
+
+def test_a_mask_of_ones_hides_nothing_and_one_of_zeros_all():
+    torch.manual_seed(0)
+    memory, keys = torch.randn(2, 5, 4, dtype=torch.float64), torch.randn(2, 3, 4, dtype=torch.float64)
+    strengths = torch.full((2, 3), 4.0, dtype=torch.float64)
+    open_masks = torch.ones(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(
+        masked_content_weights(memory, keys, strengths, open_masks), content_weights(memory, keys, strengths)
+    )
+    shut = torch.zeros(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    blind = masked_content_weights(memory, keys, strengths, shut)
+    torch.testing.assert_close(blind, torch.full((2, 3, 5), 0.2, dtype=torch.float64))
+    blind.square().sum().backward()
+    assert shut.grad.isfinite().all()
