@@ -7,6 +7,7 @@
     │   ├── TraceVersionError             written by a newer memviz
     │   ├── TraceLocked                   another writer holds this trace
     │   ├── TraceFull                     a record would take the trace beyond its size limit
+    │   ├── SpoolFull                     as much waits to be sent to another machine as may wait
     │   └── TraceClosed                   written to after close
     ├── RecordError (IndexError)          a record that a trace does not have
     ├── FieldError (KeyError)             a field that a record does not have, or that is ambiguous
@@ -18,6 +19,8 @@
     ├── OptionError (ValueError)          an option of a model or a task that it cannot have
     ├── UnknownNameError (LookupError)    an unknown demo, adapter, page, with the nearest known name
     ├── CheckpointError (ValueError)      a checkpoint is missing, damaged, or of another model
+    ├── RemoteError (RuntimeError)        a trace cannot be sent to another machine
+    │   └── RemoteRefused                 the other machine answers that it will not take it
     ├── ClusterError (RuntimeError)       a Dask cluster cannot be reached, or failed
     └── ServerError (RuntimeError)        the dashboard server cannot start
 
@@ -56,6 +59,10 @@ class TraceLocked(TraceError):
 
 class TraceFull(TraceError):
     """A record would take the trace beyond its size limit."""
+
+
+class SpoolFull(TraceError):
+    """As much waits to be sent to another machine as may wait; a later record may fit again."""
 
 
 class TraceClosed(TraceError):
@@ -110,6 +117,18 @@ class UnknownNameError(MemvizError, LookupError):
 
 class CheckpointError(MemvizError, ValueError):
     """A checkpoint of a demo is missing, damaged, or does not fit the model."""
+
+
+class RemoteError(MemvizError, RuntimeError):
+    """A trace cannot be sent to another machine now, or the address is none."""
+
+
+class RemoteRefused(RemoteError):
+    """The other machine answers that it will not take what was sent; `status` is the one of HTTP."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ClusterError(MemvizError, RuntimeError):

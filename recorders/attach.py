@@ -21,9 +21,9 @@ from memviz.recorders.schedule import Schedule
 from memviz.recorders.selection import BatchChoice, FieldChoice, parse_dtype
 from memviz.recorders.sink import POLICIES
 from memviz.recorders.triggers import Trigger, parse_triggers
+from memviz.trace.destination import is_remote, open_writer, run_name
 from memviz.trace.reader import open_trace
 from memviz.trace.schema import Json, TraceHeader
-from memviz.trace.writer import TraceWriter
 
 LIMIT = 10 * 2**30
 """Bytes that a trace may take unless `limit` says otherwise."""
@@ -49,6 +49,7 @@ def attach(
     resume: bool = False,
     attributes: Mapping[str, Json] | None = None,
     limit: int = LIMIT,
+    token: str | None = None,
 ) -> Recorder:
     """Record the memory of a model while it trains, into a trace at `path`.
 
@@ -57,7 +58,8 @@ def attach(
 
     Args:
         model: the module that the training loop calls.
-        path: folder of the trace. If it holds one already, the new one goes beside it (`copy-2`).
+        path: folder of the trace. If it holds one already, the new one goes beside it (`copy-2`). Or where to send it:
+            "memviz://host:port/run" for a `memviz serve --listen`, any URL that fsspec writes for an object store.
         every: record the first forward of every n-th training step. A step is an optimizer update, or a training
             forward where no torch optimizer updates the model.
         schedule: a function of the step that says whether to record it, instead of `every`; such as
@@ -80,7 +82,9 @@ def attach(
         strict: raise when there is nothing to record, instead of warning.
         resume: continue the trace at `path`.
         attributes: facts about the run for the trace, such as {"task": "copy", "seed": 0}.
-        limit: bytes that the trace may take; past half of it records come half as often.
+        limit: bytes that the trace may take; past half of it records come half as often. Of a trace that is sent
+            elsewhere, bytes that may wait here, at most 1 GiB.
+        token: shown to a server that listens; MEMVIZ_TOKEN of the environment by default.
 
     Returns:
         The recorder; close it when training is over, or use it as a context manager.
@@ -91,6 +95,7 @@ def attach(
         UnknownNameError: no adapter, or no field, has the name given.
         RecorderError: an argument is not what it should be.
         TraceError: the trace cannot be written.
+        RemoteError: the address is none. That a server is not up yet is no error: records wait for it.
     """
     if not isinstance(model, nn.Module):
         raise RecorderError(f"attach() takes a torch.nn.Module, got {type(model).__name__}")
@@ -114,24 +119,25 @@ def attach(
         triggers=parse_triggers(on),
         last=last,
         budget=budget,
-        start=_next_step(path) if resume else 0,
+        start=_next_step(path) if resume and not is_remote(path) else 0,
     )
     if not _records(rank, ranks):
         return recorder
     header = TraceHeader(
         memviz_version=__version__,
         created=time.time(),
-        run=Path(path).name,
+        run=run_name(path),
         model={"class": type(model).__name__, "parameters": sum(p.numel() for p in model.parameters())},
         attributes=dict(attributes or {}),
         rank=rank,
         world_size=world,
     )
-    writer = TraceWriter.create(path, header, resume=resume, limit=limit)
+    writer = open_writer(path, header, resume=resume, limit=limit, token=token, say=lambda text: recorder.note(text))
     recorder.start(writer, policy)
+    writer.begin()
     for note in notes:
         recorder.warn(note)
-    if Path(writer.path) != Path(os.path.abspath(path)) and world == 1:
+    if world == 1 and not is_remote(path) and Path(writer.path) != Path(os.path.abspath(path)):
         recorder.note(f"{path} holds a trace already; this one is written to {writer.path}")
     return recorder
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from memviz import fields
-from memviz.errors import MemvizError, RecorderError, TraceError
+from memviz.errors import MemvizError, RecorderError, SpoolFull, TraceError
 from memviz.recorders.capture import Channel, MemoryInfo
 from memviz.recorders.faults import Faults
 from memviz.recorders.staging import Copy
@@ -31,6 +31,7 @@ QUEUED_RECORDS = 8
 QUEUED_BYTES = 256 * 2**20
 QUEUED_LINES = 100_000
 CLOSE_SECONDS = 120.0
+QUEUE_FULL = "queue full"
 
 _SIZES = {"slot": "slots", "word": "words", "read_head": "read_heads", "write_head": "write_heads"}
 
@@ -99,7 +100,7 @@ class Sink:
         self._queue: SimpleQueue[_Message] = SimpleQueue()
         self._changed = threading.Condition()  # guards the counts; tells who waits for room
         self._records, self._bytes = 0, 0  # waiting or being written
-        self._gap, self._gap_step = 0, 0
+        self._gap, self._gap_step, self._gap_reason = 0, 0, ""
         self._declared: dict[str, str] = {}
         self._half = writer.limit // 2
         self._stopped = ""
@@ -123,11 +124,11 @@ class Sink:
         """Whether a record would be taken now. With policy "block" it will be, sooner or later."""
         return self._policy == "block" or self._fits(0)
 
-    def drop(self, step: int, reason: str = "queue full") -> None:
+    def drop(self, step: int, reason: str = QUEUE_FULL) -> None:
         """Count a record that was not taken; the gap is written before the next one that is."""
         with self._changed:
             if self._gap == 0:
-                self._gap_step = step
+                self._gap_step, self._gap_reason = step, reason
             self._gap += 1
             self.dropped += 1
 
@@ -190,8 +191,9 @@ class Sink:
 
     def _write_gap(self) -> None:
         if self._gap:
-            message = f"{self._gap} record{'s' if self._gap > 1 else ''} dropped: the writer could not keep up"
-            data = {"dropped": self._gap, "reason": "queue full"}
+            why = "the writer could not keep up" if self._gap_reason == QUEUE_FULL else self._gap_reason
+            message = f"{self._gap} record{'s' if self._gap > 1 else ''} dropped: {why}"
+            data = {"dropped": self._gap, "reason": self._gap_reason}
             self._queue.put(Event("gap", message, time.time(), self._gap_step, data))
             self._gap = 0
 
@@ -259,9 +261,13 @@ class Sink:
         arrays = {name: kept for name, array in arrays.items() if (kept := _initial(name, array)) is not None}
         self._leave_out_misfits(arrays, axes)
         self._declare(draft, arrays, axes)
-        self._writer.append(
-            RecordData(draft.step, arrays, draft.wall, draft.forward, draft.batch, self._labels(draft.labels))
-        )
+        data = RecordData(draft.step, arrays, draft.wall, draft.forward, draft.batch, self._labels(draft.labels))
+        try:
+            self._writer.append(data)
+        except SpoolFull as error:  # the next one may fit: a link that is down comes up again
+            self._faults.warn_once(str(error))
+            self.drop(draft.step, "too much waited to be sent")
+            return
         self.recorded += 1
         if self._writer.nbytes > self._half:
             self._half += (self._writer.limit - self._half) // 2

@@ -10,8 +10,9 @@ import click
 from memviz._version import __version__
 from memviz.cli.ask import diff, doctor, inspect
 from memviz.cli.demo import demo
-from memviz.cli.keep import repair
+from memviz.cli.keep import push, repair
 from memviz.cli.lineage import lineage
+from memviz.cli.run import run
 from memviz.cli.show import replay, serve
 
 
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (demo, serve, replay, inspect, lineage, doctor, diff, repair):
+for command in (demo, run, serve, replay, inspect, lineage, doctor, diff, repair, push):
     main.add_command(command)

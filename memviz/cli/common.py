@@ -85,6 +85,11 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def announce_listening(address: str, token: str) -> None:
+    """Say where recorders on other machines send their traces, and with which token."""
+    note(f'recorders send to  memviz.attach(model, "{address}", token="{token}")')
+
+
 def _announce(url: str) -> None:
     click.echo(f"memviz is at {url}   (Ctrl-C ends it)", err=not sys.stdout.isatty())
 

@@ -8,22 +8,27 @@ from typing import Any
 
 import click
 
-from memviz.cli.common import note, require, say_errors, serve_pages, server_options, visdom_options
+from memviz.cli.common import announce_listening, note, require, say_errors, serve_pages, server_options, visdom_options
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--listen", is_flag=True, help="Take traces that recorders on other machines send, into the first PATH.")
 @visdom_options
 @server_options
 @say_errors
-def serve(paths: tuple[Path, ...], visdom: str | None, offline_log: Path | None, **options: Any) -> None:
+def serve(paths: tuple[Path, ...], visdom: str | None, offline_log: Path | None, listen: bool, **options: Any) -> None:
     """Serve the traces under PATHS (default: runs/) to a browser, live while they are written.
 
     \b
     Example: memviz serve runs/
              memviz serve runs/ --visdom http://localhost:8097
+             memviz serve runs/ --listen --host 0.0.0.0
     """
-    require(paths)
+    if listen:
+        options |= {"listen": True, "on_listen": announce_listening}
+    else:
+        require(paths)
     paths = paths or (Path("runs"),)
     if visdom or offline_log:
         from memviz.dashboards.visdom import serve_beside

@@ -131,6 +131,9 @@ class TraceWriter:
     ) -> None:
         self.close()
 
+    def begin(self) -> None:
+        """Called when whoever writes can be told things; a writer that sends its trace elsewhere starts here."""
+
     @property
     def records(self) -> int:
         """The id that the next record gets."""
