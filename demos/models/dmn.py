@@ -186,7 +186,8 @@ class DMN(nn.Module):
         options = self.options = replace(VARIANTS[variant], **given)
         options.check()
         if isinstance(words, Tensor):
-            self.words = nn.Embedding(*words.shape, padding_idx=0, _weight=words, _freeze=True)
+            self.words = nn.Embedding(len(words), words.shape[1], padding_idx=0, _weight=words)
+            self.words.requires_grad_(False)
         else:
             self.words = nn.Embedding(words, options.word_size, padding_idx=0)
         size, width = self.words.embedding_dim, options.dim

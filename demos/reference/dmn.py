@@ -169,8 +169,8 @@ def answered(m: Array, q: Array, net: Network) -> Array:
 
     def scores(state: Array) -> Array:
         seen = np.concatenate([state, q]) if net.sees_question else state
-        plain: Array = w["finish.linear.weight"] @ seen
-        return plain + w["finish.linear.bias"] if net.sees_question else plain
+        plain = w["finish.linear.weight"] @ seen
+        return np.asarray(plain + w["finish.linear.bias"] if net.sees_question else plain)
 
     if net.answer == "feedforward":
         return scores(m)
