@@ -97,7 +97,7 @@ def evaluate(
     def mean(of: Task) -> float:
         total = 0.0
         for _ in range(batches):
-            batch = of.batch(plan.batch_size, generator).to(device)
+            batch = of.fresh(plan.batch_size, generator).to(device)
             total += of.mistakes(of.answer(model, batch), batch)
         return total / batches
 
