@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from memviz.recorders.sampler import Sampler
 from memviz.recorders.schedule import Schedule
 from memviz.recorders.selection import FieldChoice
 from memviz.recorders.sink import Sink
+from memviz.recorders.span import Span
 from memviz.recorders.steps import MISSED_STEPS, StepCounter
 from memviz.recorders.triggers import Trigger
 from memviz.trace.schema import Event
@@ -123,6 +124,20 @@ class Recorder:
         return self._flight.holding
 
     @property
+    def model(self) -> nn.Module:
+        """The attached model."""
+        return self._model
+
+    def catch_up(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], frame: FrameType) -> None:
+        """Record a forward that has begun already, and that torch runs without the hook just placed.
+
+        Args:
+            args, kwargs: what the model was called with.
+            frame: of the call.
+        """
+        self._sampler.before(self._model, args, kwargs, frame)
+
+    @property
     def step(self) -> int:
         """The training step of the last counted forward. Set it after loading a checkpoint."""
         return self._steps.current
@@ -175,6 +190,18 @@ class Recorder:
                 self._faults.error(error, f"label {name!r}")
             else:
                 self._sampler.labels[name] = value.tolist() if isinstance(value, Tensor) else value
+
+    def sequence(self) -> Span:
+        """Forwards inside this context are the times of one sequence, for a model that is called once per time.
+
+            with recorder.sequence():
+                state = model.begin(batch)
+                for x in inputs:
+                    output, state = model(x, state)
+
+        The model's own input and output are no sequences then; give them by `label(input=..., target=...)` before it.
+        """
+        return Span(self._sampler)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything recorded so far is on disk; False when `timeout` seconds were not enough.
