@@ -113,6 +113,36 @@ def _duplicate(fields: Fields, item: int, rng: np.random.Generator) -> Where:
     return {"field": "read_indices", "time": 6, "slot": int(fields["read_indices"][6, item, 1, 0])}
 
 
+_NEAREST = 4
+
+
+def _lookups(rng: np.random.Generator, items: int) -> Fields:
+    """A memory that stays as it is, keys close to some of its slots, and the slots nearest to each key."""
+    memory = rng.normal(size=(items, 48, 8))
+    about = rng.integers(0, 48, (10, items, 2))
+    keys = memory[np.arange(items)[:, None], about] + rng.normal(0.0, 0.3, (10, items, 2, 8))
+    chosen = _ranked(memory, keys)[..., :_NEAREST]
+    return {
+        "memory": np.repeat(memory[None], 10, axis=0),
+        "read_keys": keys,
+        "read_content_indices": chosen.astype(np.float64),
+    }
+
+
+def _ranked(memory: Array, keys: Array) -> Array:
+    """Slots from the most to the least like each key, [time, batch, read_head, slot]."""
+    norms = np.linalg.norm(keys, axis=-1)[..., None] * np.linalg.norm(memory, axis=-1)[:, None]
+    return np.asarray(np.argsort(-np.einsum("tbrw,bnw->tbrn", keys, memory) / norms, axis=-1))
+
+
+def _missing(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    ranked = _ranked(fields["memory"][0], fields["read_keys"])[:, item, 1]
+    # The index looks into the wrong cells: of the nearest it finds the first, and at one time none.
+    fields["read_content_indices"][:, item, 1, 1:] = ranked[:, 10 : 9 + _NEAREST]
+    fields["read_content_indices"][6, item, 1] = ranked[6, 10 : 10 + _NEAREST]
+    return {"field": "read_keys", "time": 6, "head": 1}
+
+
 def _gradients(rng: np.random.Generator, items: int) -> Fields:
     return {
         "memory": rng.normal(size=(20, items, 8, 6)),
@@ -141,6 +171,9 @@ _FAULTS = (
     OtherFault("blurred_shifts", "shifts that mix all directions", "blurred_shifts", "NTM", _shifts, _blurred),
     OtherFault(
         "duplicate_positions", "a sparse read names a slot twice", "duplicate_positions", "SAM", _positions, _duplicate
+    ),
+    OtherFault(
+        "missed_neighbours", "an index that looks into the wrong cells", "missed_neighbours", "SAM", _lookups, _missing
     ),
     OtherFault("vanishing_gradient", "a gradient that fades", "vanishing_gradient", "gradient", _gradients, _vanishing),
     OtherFault("exploding_gradient", "a gradient that grows", "exploding_gradient", "gradient", _gradients, _exploding),
