@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from memviz.analysis.lineage import lineage as lineage
     from memviz.errors import MemvizError as MemvizError
     from memviz.recorders.ablation import ablate as ablate
+    from memviz.recorders.adapters.declarative import Adapter as Adapter
     from memviz.recorders.attach import attach as attach
     from memviz.recorders.connectivity import connectivity as connectivity
     from memviz.recorders.recorder import Recorder as Recorder
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from memviz.trace.reader import open_trace as open
 
 _HOMES = {
+    "Adapter": ("memviz.recorders.adapters.declarative", "Adapter"),
     "MemvizError": ("memviz.errors", "MemvizError"),
     "Record": ("memviz.trace.reader", "Record"),
     "Recorder": ("memviz.recorders.recorder", "Recorder"),
@@ -47,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Adapter",
     "MemvizError",
     "Record",
     "Recorder",

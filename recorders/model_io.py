@@ -7,7 +7,7 @@ counts as batch first, unless its memories have as many batch items as the secon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,13 @@ class ModelIO:
         said: whether the model, or an adapter, says which axis is the batch.
     """
 
-    def __init__(self, model: nn.Module, plans: Iterable[MemoryPlan]) -> None:
+    def __init__(self, model: nn.Module, plans: Sequence[MemoryPlan]) -> None:
         batch_first = is_batch_first(model, plans)
         self.said = batch_first is not None
         self.channels = {name: _channel(name, batch_first is not False) for name in NAMES}
+        for plan in plans:
+            if "output_batch_first" in plan.attributes:
+                self.channels["output"] = _channel("output", bool(plan.attributes["output_batch_first"]))
 
     def settle(self, capture: Capture) -> None:
         """Where nobody says which axis is the batch, take the one that has as many items as the memories."""

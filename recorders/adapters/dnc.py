@@ -1,10 +1,11 @@
-"""The PyPI package `dnc` 1.1.0, unmodified: its dense DNC and its Memory on its own.
+"""The package `dnc`, unmodified: PyPI 1.1.0 and its line on GitHub (2.0), networks and memories on their own.
 
 The package goes by the paper (Graves et al. 2016) with deviations that the attributes of each memory state: usage is
 lifted by 1e-6 before allocation, 1e-6 is added to the product of norms in the cosine, strengths are softplus without
 the + 1 (recorded as used). Its read modes are ordered backward, forward, content; they are recorded in the order of the
-catalogue. With `share_memory` all layers use one memory in turn: each layer is recorded as a memory of its own, without
-a law, because the state of one layer follows from what the other layers wrote in between.
+catalogue. With a shared memory all layers use one memory in turn: each layer is recorded as a memory of its own,
+without a law, because the state of one layer follows from what the other layers wrote in between. The two lines differ
+in what they call sizes and options, and in the axes of the network's output; SAM and SDNC are in dnc_sparse.py.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from memviz.errors import NoAdapterError
 from memviz.recorders.adapters.base import MemoryPlan
+from memviz.recorders.adapters.dnc_sparse import is_sparse, sparse_attributes, sparse_initial, sparse_probes
 from memviz.recorders.controls import BEFORE, Access, ControlPoint
 from memviz.recorders.probes import InputProbe, MethodProbe, OutputProbe, Probe
 
@@ -44,35 +45,44 @@ _WRITE_ARGUMENTS = {
 }
 
 _MEMORY_METHODS = ("write", "read", "allocate", "content_weightings", "directional_weightings", "get_link_matrix")
-_MEMORY_SIZES = ("mem_size", "cell_size", "read_heads")
+_MEMORY_SIZES = ("cell_size", "read_heads")
+_SLOTS = ("mem_size", "nr_cells")
+"""What PyPI and GitHub call the number of slots."""
+
+_SHARED = ("share_memory", "share_memory_between_layers")
+"""What they call the option that all layers use one memory."""
 
 
 class DNCAdapter:
-    """Records every field of the catalogue that the dense DNC of the package `dnc` has."""
+    """Records every field that DNC, SAM and SDNC of the package `dnc` have."""
 
     name = "dnc"
 
     def matches(self, module: nn.Module) -> bool:
-        """Whether the module is built like the package's DNC (or SAM, SDNC, which are refused) or its Memory."""
-        return _is_network(module) or _is_dense(module) or _is_sparse(module)
+        """Whether the module is built like the package's DNC, SAM or SDNC, or one of their memories."""
+        return _is_network(module) or _is_dense(module) or is_sparse(module)
 
     def plan(self, module: nn.Module, path: str) -> Sequence[MemoryPlan]:
-        """The memories `layer0`, `layer1`, ... of a DNC, or the one memory of a Memory used on its own.
-
-        Raises:
-            NoAdapterError: the memory is sparse (SAM, SDNC).
-        """
+        """The memories `layer0`, `layer1`, ... of a network, or the one memory of a Memory used on its own."""
         if not _is_network(module):
             return [_plan(module, path or "memory", 0, 1, in_network=False)]
         network: Any = module  # attributes of an nn.Module have no useful type
         prefix = f"{path}." if path else ""
         layers = int(network.num_layers)
-        if network.share_memory:
-            return [_plan(network.memories[0], f"{prefix}layer{layer}", layer, layers) for layer in range(layers)]
-        return [_plan(memory, f"{prefix}layer{layer}", layer, 1) for layer, memory in enumerate(network.memories)]
+        if any(getattr(network, name, False) for name in _SHARED):
+            plans = [_plan(network.memories[0], f"{prefix}layer{layer}", layer, layers) for layer in range(layers)]
+        else:
+            plans = [_plan(memory, f"{prefix}layer{layer}", layer, 1) for layer, memory in enumerate(network.memories)]
+        if hasattr(network, _SHARED[1]):
+            # The line on GitHub gives its output the other way round than batch_first says.
+            facts = {"output_batch_first": not network.batch_first}
+            plans = [replace(plan, attributes={**plan.attributes, **facts}) for plan in plans]
+        return plans
 
     def controls(self, plan: MemoryPlan) -> Sequence[ControlPoint]:
-        """Where `memviz.ablate` can change a run; see memviz.recorders.controls."""
+        """Where `memviz.ablate` can change a run; see memviz.recorders.controls. Sparse memories have no such place."""
+        if is_sparse(plan.module):
+            return ()
         layers = int(plan.attributes.get("shared_by_layers", 1))
         turn = int(plan.attributes["layer"]) if layers > 1 else 0
         write = {field: Access((argument,)) for field, argument in _WRITE_ARGUMENTS.items()}
@@ -92,32 +102,26 @@ def _is_network(module: nn.Module) -> bool:
         isinstance(memories, list | nn.ModuleList)
         and len(memories) > 0
         and hasattr(module, "num_layers")
-        and hasattr(module, "share_memory")
-        and isinstance(module.share_memory, bool)
-        and all(_is_dense(memory) or _is_sparse(memory) for memory in memories)
+        and any(isinstance(getattr(module, name, None), bool) for name in _SHARED)
+        and all(_is_dense(memory) or is_sparse(memory) for memory in memories)
     )
 
 
 def _is_dense(module: nn.Module) -> bool:
-    return all(hasattr(module, name) for name in (*_MEMORY_METHODS, *_MEMORY_SIZES))
-
-
-def _is_sparse(module: nn.Module) -> bool:
-    return all(hasattr(module, name) for name in ("rebuild_indexes", "read_from_sparse_memory", *_MEMORY_SIZES))
+    return all(hasattr(module, name) for name in (*_MEMORY_METHODS, *_MEMORY_SIZES)) and any(
+        hasattr(module, name) for name in _SLOTS
+    )
 
 
 def _plan(memory: Any, name: str, layer: int, sharing: int, *, in_network: bool = True) -> MemoryPlan:
     """The plan of one layer's use of a memory that `sharing` layers call in turn."""
     kind = f"{type(memory).__module__}.{type(memory).__qualname__}"
-    if not _is_dense(memory):
-        raise NoAdapterError(
-            f"{name} is a {kind}, a sparse memory (SAM, SDNC); the adapter 'dnc' records the dense dnc.DNC only. "
-            f"Record it with memviz.tap in a subclass, or attach with strict=False to record inputs and outputs"
-        )
+    if is_sparse(memory):
+        return _sparse_plan(memory, name, layer, sharing, kind)
     attributes: dict[str, Any] = {
         "class": kind,
         "layer": layer,
-        "slots": int(memory.mem_size),
+        "slots": int(next(getattr(memory, size) for size in _SLOTS if hasattr(memory, size))),
         "words": int(memory.cell_size),
         "read_heads": int(memory.read_heads),
         "write_heads": 1,
@@ -135,8 +139,23 @@ def _plan(memory: Any, name: str, layer: int, sharing: int, *, in_network: bool 
         return MemoryPlan(name, memory, [*_probes(), *_initial_probes()], "dnc", attributes)
     # Between two calls for one layer the others write to the shared memory: its state does not follow from what this
     # layer did, so there is no law, nothing is derived, and the state itself is recorded.
-    probes = [replace(probe, turn=probe.turn + layer * probe.turns, turns=probe.turns * sharing) for probe in _probes()]
+    return MemoryPlan(
+        name, memory, _in_turn(_probes(), layer, sharing), "", {**attributes, "shared_by_layers": sharing}
+    )
+
+
+def _sparse_plan(memory: Any, name: str, layer: int, sharing: int, kind: str) -> MemoryPlan:
+    """A sparse memory follows no law that memviz knows: what is wanted of it is recorded."""
+    attributes: dict[str, Any] = {"class": kind, "layer": layer, **sparse_attributes(memory)}
+    if sharing == 1:
+        return MemoryPlan(name, memory, [*sparse_probes(memory), *sparse_initial()], "", attributes)
+    probes = _in_turn(sparse_probes(memory), layer, sharing)
     return MemoryPlan(name, memory, probes, "", {**attributes, "shared_by_layers": sharing})
+
+
+def _in_turn(probes: Sequence[Probe], layer: int, sharing: int) -> list[Probe]:
+    """The probes of one of several layers that call a memory in turn."""
+    return [replace(probe, turn=probe.turn + layer * probe.turns, turns=probe.turns * sharing) for probe in probes]
 
 
 def _probes() -> list[Probe]:

@@ -39,7 +39,6 @@ class ProductKeyMemoryAdapter:
             "slots": int(known.num_memories),
             "words": int(known.values.embedding_dim),
             "read_heads": int(known.heads),
-            "batch_first": True,
         }
         probes = [
             InputProbe(field="read_indices", pick=shape.remember, axes=_AXES),

@@ -53,7 +53,7 @@ class RecurrentAdapter:
             for direction in range(directions):
                 name = path if kind.num_layers * directions == 1 else f"{path}.layer{layer}".lstrip(".")
                 name = f"{name}.reverse" if direction else name
-                facts = {**attributes, "layer": layer, "batch_first": bool(kind.batch_first)}
+                facts = {**attributes, "layer": layer}
                 facts["how"] = "states and gates are computed beside the fused kernel, which runs unchanged"
                 part = layer * directions + direction
                 hidden = "with dropout between its layers, what reaches this one is random and not given out"

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import memviz
-from memviz.errors import NoAdapterError
 from memviz.recorders.adapters.dnc import DNCAdapter
 
 with warnings.catch_warnings():
@@ -356,17 +355,6 @@ def test_a_memory_that_is_passed_by_records_nothing_and_says_so(tmp_path):
     recorder.close()
     assert set(memviz.open(recorder.path)[0].stored) == {"model/input", "model/output"}
 
-
-@pytest.mark.parametrize("kind", ["SAM", "SDNC"])
-def test_sparse_memories_are_refused_in_words(tmp_path, kind):
-    model = getattr(dnc, kind)(BITS, 12, nr_cells=50, cell_size=WORDS, read_heads=2, sparse_reads=3)
-    with pytest.raises(NoAdapterError, match="sparse memory"):
-        memviz.attach(model, tmp_path / "run")
-    with (
-        pytest.warns(UserWarning, match="sparse memory"),
-        memviz.attach(model, tmp_path / "run", strict=False) as recorder,
-    ):
-        assert "sparse memory" in recorder.explain()
 
 
 def test_explain_names_what_is_recorded_derived_and_skipped(attach):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from memviz.errors import NoAdapterError
 from memviz.fields import lookup
 from memviz.recorders.adapters.dnc import DNCAdapter
 
@@ -98,12 +97,6 @@ def test_layers_with_memories_of_their_own_follow_the_law(adapter):
     plans = adapter.plan(Network(Vendored, 2, shared=False), "")
     assert [plan.law for plan in plans] == ["dnc", "dnc"]
     assert plans[0].module is not plans[1].module
-
-
-@pytest.mark.parametrize("module", [Network(Sparse), Sparse()])
-def test_sparse_memories_are_declined_in_words(adapter, module):
-    with pytest.raises(NoAdapterError, match="sparse memory"):
-        adapter.plan(module, "")
 
 
 def test_it_reaches_every_field_of_a_dnc_and_only_fields_of_the_catalogue(adapter):
