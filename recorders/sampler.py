@@ -133,8 +133,14 @@ class Sampler:
         if compiled is not None and not isinstance(compiled, CompiledCall) and self._sink is not None:
             self._model.__dict__["_compiled_call_impl"] = CompiledCall(self._model, compiled, self)
 
-    def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], frame: FrameType) -> None:
-        """A forward of the model begins. Called by its hook."""
+    def begin_span(self, frame: FrameType) -> None:
+        """Forwards that follow are times of one; it ends with `after`, or when `frame` does. Called by a span."""
+        self.before(None, (), {}, frame)
+
+    def before(
+        self, module: nn.Module | None, args: tuple[Any, ...], kwargs: Mapping[str, Any], frame: FrameType
+    ) -> None:
+        """A forward of the model begins. Called by its hook; `module` is None where a span begins instead."""
         if self._sink is None or self.off or _is_rerun():
             return
         here = self._here
@@ -197,7 +203,7 @@ class Sampler:
         self,
         sink: Sink,
         moment: Moment,
-        module: nn.Module,
+        module: nn.Module | None,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         sequences: Mapping[str, Tensor],

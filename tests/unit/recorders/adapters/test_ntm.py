@@ -371,6 +371,26 @@ def test_training_is_the_same_bit_for_bit(name, tmp_path):
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in watched.modules())
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_loop_over_times_in_the_script_is_one_record(name, tmp_path):
+    model, x = made(name), sequences()
+    whole = recorded(model, tmp_path / "module", x)
+    with memviz.attach(model.net, tmp_path / "loop", every=1, fields="all", batch="all") as recorder:
+        for _ in range(2):
+            with recorder.sequence():
+                state = model.net.begin(len(x))
+                for x_t in x.unbind(1):
+                    if state is None:
+                        model.net(x_t)
+                    else:
+                        _, state = model.net(x_t, state)
+    trace = memviz.open(recorder.path)
+    assert len(trace) == 2
+    for full in whole.stored:
+        if full.startswith("net/"):
+            np.testing.assert_array_equal(trace[0][f"memory/{full.removeprefix('net/')}"], whole[full], err_msg=full)
+
+
 def test_explain_names_the_adapter_and_the_sizes(tmp_path):
     for name in LAYOUTS:
         with memviz.attach(made(name), tmp_path / name, every=1) as recorder:
