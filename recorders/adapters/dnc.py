@@ -69,7 +69,7 @@ class DNCAdapter:
         network: Any = module  # attributes of an nn.Module have no useful type
         prefix = f"{path}." if path else ""
         layers = int(network.num_layers)
-        if any(getattr(network, name, False) for name in _SHARED):
+        if any(getattr(network, name, None) is True for name in _SHARED):  # nn.Module has a method of that name
             plans = [_plan(network.memories[0], f"{prefix}layer{layer}", layer, layers) for layer in range(layers)]
         else:
             plans = [_plan(memory, f"{prefix}layer{layer}", layer, 1) for layer, memory in enumerate(network.memories)]
