@@ -50,6 +50,21 @@ _REVERSE_CONFIGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """How much memory (m) against how much data (d). The repository with such names gives no definition: these are ours."""
 
+_BABI_CONFIGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "two": {"task_options": {"tasks": "2", "supervision": 1.0}, "batch_size": 64, "every": 10, "steps": 6000},
+        "joint": {
+            "task_options": {"tasks": "joint", "supervision": 1.0},
+            "model_options": {"episode": "soft", "dim": 64, "word_size": 64},
+            "batch_size": 64,
+            "every": 100,
+            "steps": 20000,
+            "learning_rate": 1e-3,
+        },
+    }
+)
+"""The second task with supervised gates, and one network for all twenty."""
+
 DEMOS: Mapping[str, Demo] = MappingProxyType(
     {
         demo.name: demo
@@ -66,6 +81,26 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
                 "20 s",
                 Plan("reverse", model="dnc", model_options=_SMALL_DNC),
                 configs=_REVERSE_CONFIGS,
+            ),
+            Demo(
+                "recall",
+                "a DNC learns which item came after another: finds it by content, then takes one step along the links",
+                "1 min",
+                Plan("recall", model_options=_SMALL_DNC, learning_rate=3e-3, batch_size=64, steps=6000),
+            ),
+            Demo(
+                "babi",
+                "a dynamic memory network learns to answer questions about a story: finds the fact that matters",
+                "10 s",
+                Plan(
+                    "babi",
+                    model="dmn",
+                    model_options={"variant": "plus", "hops": 3, "dim": 40, "word_size": 40},
+                    every=2,
+                    learning_rate=3e-3,
+                    clip=5.0,
+                ),
+                configs=_BABI_CONFIGS,
             ),
         )
     }

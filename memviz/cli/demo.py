@@ -19,13 +19,15 @@ from memviz.cli.common import say_errors, server_options
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the model and of the data.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the trace  [default: runs/NAME]")
 @click.option("--every", type=click.IntRange(1), help="Record every so many steps.")
+@click.option("--babi", metavar="PATH", help="babi: learn from the files of bAbI in this folder.")
+@click.option("--glove", metavar="PATH", help="babi: take word vectors from this file of GloVe.")
 @click.option("--device", default="cpu", show_default=True, help="torch device: cpu, cuda, cuda:1.")
 @click.option("--from-scratch", is_flag=True, help="Train even where a trained model comes with memviz.")
 @click.option("--serve/--no-serve", default=True, help="Show the run in the browser while it trains.")
 @click.option("--visdom", metavar="URL", help="Show the run in the Visdom server at URL as well.")
 @server_options
 @say_errors
-def demo(name: str | None, serve: bool, **options: Any) -> None:
+def demo(name: str | None, serve: bool, babi: str | None, glove: str | None, **options: Any) -> None:
     """Train a known model on a known task, recorded and served live.
 
     Without NAME, list the demos with the time that each takes. More to choose: python -m memviz.demos.train --help.
@@ -34,6 +36,7 @@ def demo(name: str | None, serve: bool, **options: Any) -> None:
     Example: memviz demo copy
              memviz demo copy --package dnc --no-serve --out runs/theirs
              memviz demo reverse --config m1d1
+             memviz demo babi --babi tasks_1-20_v1-2/en
              memviz demo copy --visdom http://localhost:8097
     """
     from memviz.demos import registry
@@ -47,4 +50,5 @@ def demo(name: str | None, serve: bool, **options: Any) -> None:
 
     from memviz.demos.running import run_demo
 
-    run_demo(chosen.name, serve=serve, **options)
+    files = {option: path for option, path in (("babi", babi), ("glove", glove)) if path}
+    run_demo(chosen.name, serve=serve, task_options=files or None, **options)
