@@ -15,6 +15,8 @@ import functools
 import torch
 from torch import Tensor
 
+from memviz.demos.models.allocation import Allocate, Write
+
 DELTA = 1e-6
 """Keeps the logarithm of an unused slot finite, as in deepmind/dnc."""
 
@@ -29,8 +31,9 @@ def complement_product(a: Tensor, b: Tensor) -> Tensor:
 
     A chain of products instead of `torch.prod`, whose gradient must first look for zeros.
     """
-    one = a.new_ones(())
-    return functools.reduce(torch.mul, torch.addcmul(one, a, b, value=-1).unbind(1))
+    factors = torch.addcmul(a.new_ones(()), a, b, value=-1)
+    # Of one head the product is the factor; to take it out of its axis is cheaper than to unbind that.
+    return factors.squeeze(1) if factors.shape[1] == 1 else functools.reduce(torch.mul, factors.unbind(1))
 
 
 def update_usage(usage: Tensor, write_weights: Tensor, read_weights: Tensor, free_gates: Tensor) -> Tensor:
@@ -83,12 +86,8 @@ def allocate(usage: Tensor, delta: float = DELTA) -> Tensor:
     Returns:
         [batch, slot], summing to at most 1 over slots.
     """
-    lifted = torch.add(usage.new_full((), delta), usage, alpha=1 - delta)
-    ascending, order = torch.sort(lifted, dim=-1, stable=True)
-    logs = torch.log(ascending)
-    before = torch.exp(torch.cumsum(logs, dim=-1) - logs)
-    free_first = torch.addcmul(before, before, ascending, value=-1)
-    return torch.zeros_like(usage).scatter(1, order, free_first)
+    allocated: Tensor = Allocate.apply(usage, delta)  # type: ignore[no-untyped-call]
+    return allocated
 
 
 def allocate_per_head(usage: Tensor, shares: Tensor, delta: float = DELTA) -> Tensor:
@@ -123,8 +122,8 @@ def write(memory: Tensor, write_weights: Tensor, erase_vectors: Tensor, write_ve
     Returns:
         [batch, slot, word].
     """
-    keep = complement_product(write_weights.unsqueeze(3), erase_vectors.unsqueeze(2))
-    return torch.baddbmm(memory * keep, write_weights.mT, write_vectors)
+    written: Tensor = Write.apply(memory, write_weights, erase_vectors, write_vectors)  # type: ignore[no-untyped-call]
+    return written
 
 
 def update_precedence(precedence: Tensor, write_weights: Tensor) -> Tensor:

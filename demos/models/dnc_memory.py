@@ -188,7 +188,8 @@ class DNCMemory(nn.Module):
         read_content = _look_up(memory, x.read_keys, x.read_strengths, x.read_masks)
         # w^r = π_1 b + π_2 c^r + π_3 f
         ways = torch.cat((backward, read_content.unsqueeze(2), forward), dim=2)
-        read_weights = torch.matmul(x.read_modes.unsqueeze(2), ways).squeeze(2)
+        mixed = torch.bmm(x.read_modes.flatten(0, 1).unsqueeze(1), ways.flatten(0, 1))
+        read_weights = mixed.view(-1, self.read_heads, self.nr_cells)
         read_vectors = torch.bmm(read_weights, memory)
 
         after = MemoryState(memory, usage, link, precedence, read_weights, write_weights)

@@ -1,0 +1,86 @@
+"""Allocation and the write of a DNC with hand-written gradients.
+
+Left to autograd, each is some nine nodes of small operations, and at the sizes of the demos the bookkeeping between
+them costs more than the arithmetic. As one node each they save about a tenth of a training step, and the write keeps
+no copy of the memory but the one that it changed.
+
+Equations: Graves et al. 2016, Methods, "Dynamic memory allocation"; the write is that of "System overview".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class Allocate(torch.autograd.Function):
+    """With s the lifted usage in ascending order and P_j = Π_{i<j} s_i: a_j = (1 - s_j) P_j."""
+
+    @staticmethod
+    def forward(ctx: Any, usage: Tensor, delta: float) -> Tensor:
+        """Axes as in `addressing.allocate`."""
+        lifted = torch.add(usage.new_full((), delta), usage, alpha=1 - delta)
+        ascending, order = torch.sort(lifted, dim=-1, stable=True)
+        logs = torch.log(ascending)
+        before = torch.exp(torch.cumsum(logs, dim=-1).sub_(logs))
+        weights = torch.addcmul(before, before, ascending, value=-1)
+        ctx.save_for_backward(ascending, order, before, weights)
+        ctx.delta = delta
+        return torch.empty_like(usage).scatter_(-1, order, weights)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """∂L/∂s_j = -g_j P_j + Σ_{i>j} g_i a_i / s_j."""
+        ascending, order, before, weights = ctx.saved_tensors
+        sorted_grad = grad.gather(-1, order)
+        shares = sorted_grad * weights
+        # The sum over all that comes after: the whole less the part up to here.
+        after = shares.sum(dim=-1, keepdim=True) - torch.cumsum(shares, dim=-1)
+        grad_sorted = after.div_(ascending).addcmul_(sorted_grad, before, value=-1).mul_(1 - ctx.delta)
+        return torch.empty_like(grad).scatter_(-1, order, grad_sorted), None
+
+
+class Write(torch.autograd.Function):
+    """M' = M ∘ Π_h (1 - w_h e_h^T) + Σ_h w_h v_h^T."""
+
+    @staticmethod
+    def forward(ctx: Any, memory: Tensor, weights: Tensor, erase: Tensor, vectors: Tensor) -> Tensor:
+        """Axes as in `addressing.write`."""
+        ctx.save_for_backward(memory, weights, erase, vectors)
+        kept = memory
+        for head in range(weights.shape[1]):
+            kept = kept * _keep(weights, erase, head)
+        return kept.baddbmm_(weights.mT, vectors)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Gradients in the order of the arguments of `forward`."""
+        memory, weights, erase, vectors = ctx.saved_tensors
+        grad_vectors = torch.bmm(weights, grad)
+        grad_weights = torch.bmm(vectors, grad.mT)
+        through = grad * memory
+        keeps = [_keep(weights, erase, head) for head in range(weights.shape[1])]
+        if len(keeps) == 1:
+            grad_weights.baddbmm_(erase, through.mT, alpha=-1)
+            return keeps[0].mul_(grad), grad_weights, torch.bmm(weights, through).neg_(), grad_vectors
+        grad_erase = torch.empty_like(erase)
+        for head in range(len(keeps)):
+            others = through
+            for other, keep in enumerate(keeps):
+                others = others * keep if other != head else others
+            grad_weights[:, head] -= torch.bmm(erase[:, head : head + 1], others.mT).squeeze(1)
+            grad_erase[:, head] = -torch.bmm(weights[:, head : head + 1], others).squeeze(1)
+        grad_memory = grad
+        for keep in keeps:
+            grad_memory = grad_memory * keep
+        return grad_memory, grad_weights, grad_erase, grad_vectors
+
+
+def _keep(weights: Tensor, erase: Tensor, head: int) -> Tensor:
+    """1 - w e^T of one head, [batch, slot, word]."""
+    return torch.addcmul(weights.new_ones(()), weights[:, head].unsqueeze(2), erase[:, head].unsqueeze(1), value=-1)
