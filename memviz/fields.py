@@ -4,8 +4,9 @@ Names follow google-deepmind/dnc; symbols follow Graves et al. 2014 (NTM), Grave
 2016 (DMN); masks and the sharpening of links are those of Csordas and Schmidhuber 2019. A package's own spelling lives
 only in its adapter. Axis order is fixed, time first.
 
-Axis names: `time` position in a sequence (a hop, for a DMN), `batch` item, `read_head` and `write_head`, `slot` a
-memory row, `word` a memory column, `slot_to`/`slot_from` of a link, `mode` one of backward, content, forward,
+Axis names: `time` position in a sequence (a hop, for a DMN), `batch` item, `read_head` and `write_head`, `head` any of
+them (of an NTM: the read heads, then the write heads), `slot` a memory row, `word` a memory column,
+`slot_to`/`slot_from` of a link, `mode` one of backward, content, forward,
 `fact` of a story, `query`/`key` positions of an attention, `unit` of a recurrent layer, `rank` within a sparse access,
 `read_position`, `write_position`, `content_position` and `link_position` entries of a sparse weighting, `row`/`column`
 of a fast weight matrix, `input_channel` and `output_channel` of the model's own input and output.
