@@ -24,7 +24,6 @@ from memviz.recorders.schedule import Schedule
 from memviz.recorders.selection import FieldChoice
 from memviz.recorders.sink import Sink
 from memviz.recorders.span import Span
-from memviz.recorders.span import Span
 from memviz.recorders.steps import MISSED_STEPS, StepCounter
 from memviz.recorders.triggers import Trigger
 from memviz.trace.schema import Event
@@ -191,18 +190,6 @@ class Recorder:
                 self._faults.error(error, f"label {name!r}")
             else:
                 self._sampler.labels[name] = value.tolist() if isinstance(value, Tensor) else value
-
-    def sequence(self) -> Span:
-        """Forwards inside this context are the times of one sequence, for a model that is called once per time.
-
-            with recorder.sequence():
-                state = model.begin(batch)
-                for x in inputs:
-                    output, state = model(x, state)
-
-        The model's own input and output are no sequences then; give them by `label(input=..., target=...)` before it.
-        """
-        return Span(self._sampler)
 
     def sequence(self) -> Span:
         """Forwards inside this context are the times of one sequence, for a model that is called once per time.
