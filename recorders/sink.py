@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,8 @@ class Sink:
         self._half = writer.limit // 2
         self._stopped = ""
         self._closed = False
+        self._gone = False  # the thread, before it was told to end
+        self._taken = 0
         self.recorded, self.dropped = 0, 0
         self.nbytes = writer.nbytes
         self._thread = threading.Thread(target=self._run, name="memviz-writer", daemon=True)
@@ -144,6 +147,7 @@ class Sink:
                 self._write_gap()
                 self._records += 1
                 self._bytes += draft.nbytes
+                self._taken += 1
                 self._queue.put(draft)
         if not fits:
             self.drop(draft.step)
@@ -161,7 +165,7 @@ class Sink:
         """Wait until all that was queued so far is on disk; False when the time ran out."""
         message = _Flush()
         with self._changed:
-            if self._closed:
+            if self._closed or self._gone:
                 return True
             self._write_gap()
             self._queue.put(message)
@@ -202,6 +206,30 @@ class Sink:
             self._queue.put(message)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # nothing called here raises that: somebody ended this thread
+            self._die(type(error).__name__)
+        try:
+            self._writer.close()
+        except (MemvizError, OSError) as error:
+            self._faults.say(f"closing the trace failed: {error}", "error")
+
+    def _die(self, why: str) -> None:
+        """This thread ends before its time: say what is lost, and let nobody wait for it."""
+        with self._changed:
+            lost = self._taken - self.recorded
+            self._gone = True
+            self.dropped += lost
+        records = "1 record that waited is" if lost == 1 else f"{lost} records that waited are"
+        self._stop(f"the thread that writes was ended by {why}; {records} lost", {"dropped": lost})
+        with contextlib.suppress(Empty):
+            while True:
+                message = self._queue.get_nowait()
+                if message is not None:
+                    self._settle(message)
+
+    def _serve(self) -> None:
         while True:
             message = self._queue.get()
             if message is None:
@@ -215,10 +243,6 @@ class Sink:
             finally:
                 self._settle(message)
             del message  # a record must not live on while the thread waits for the next one
-        try:
-            self._writer.close()
-        except (MemvizError, OSError) as error:
-            self._faults.say(f"closing the trace failed: {error}", "error")
 
     def _settle(self, message: _Message) -> None:
         if isinstance(message, Draft):
@@ -242,13 +266,13 @@ class Sink:
             self._writer.event(message)
         self.nbytes = self._writer.nbytes
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str, data: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Give up for good: one event where the disk allows it, one warning."""
         if self._stopped:
             return
         self._stopped = reason
         with contextlib.suppress(MemvizError, OSError):  # the same full disk may refuse; the warning says it
-            self._writer.event(Event("stopped", f"recording stopped: {reason}", time.time()))
+            self._writer.event(Event("stopped", f"recording stopped: {reason}", time.time(), data=data))
         with self._changed:
             self._changed.notify_all()
         self._on_stop(reason)
