@@ -34,7 +34,7 @@ SPARSE: tuple[Row, ...] = (
     *_pair("forward", _READ, "link_position", "f", "slots one step on along the links"),
     *_pair("backward", _READ, "link_position", "b", "slots one step back along the links"),
     *_pair("precedence", _WRITE, "link_position", "p", "slots written last"),
-    _left_out("read_content", _READ, "c^r", "share of a full lookup on slots not read; NaN where nobody knows"),
+    _left_out("read_content", _READ, "c^r", "share of a full lookup on slots not read"),
     _left_out("forward", _READ, "f", "what of the step on falls on slots that are not kept"),
     _left_out("backward", _READ, "b", "what of the step back falls on slots that are not kept"),
     _left_out("precedence", _WRITE, "p", "what of the precedence falls on slots that are not kept"),

@@ -80,6 +80,7 @@ class Finder:
         self._files: list[_InvertedFile] | None = None
         self._searches = 0
         self.recall: Tensor | None = None
+        self._left_out: Tensor | None = None
 
     def changed(self, rows: Tensor) -> None:
         """Note that rows, [n], hold something else now."""
@@ -100,19 +101,19 @@ class Finder:
 
         Returns:
             Slots [batch, head, K], each once; the share of a softmax over all slots that falls on others,
-            [batch, head], NaN where search is approximate.
+            [batch, head], of an approximate search as it was when last checked.
         """
         limit = min(reached + self._count, self.slots)
         if reached < max(self._from, self._count):
-            self.recall = None
+            self.recall = self._left_out = None
             return self._exactly(keys, strengths, limit)
         found = self._by_index(keys, reached, limit)
         if found is None:
             return self._exactly(keys, strengths, limit)
-        if self._searches % RECALL_EVERY == 0:
-            self._check(found, keys, strengths, limit)
+        if self._left_out is None or self._searches % RECALL_EVERY == 0:
+            self._left_out = self._check(found, keys, strengths, limit)
         self._searches += 1
-        return found, torch.full_like(strengths, math.nan)
+        return found, self._left_out
 
     def _rows(self) -> Tensor:
         return self._values.view(self._batch, self.slots + 1, -1)
@@ -149,10 +150,12 @@ class Finder:
         # The cells looked into may hold fewer than K rows.
         return None if bool(best[..., -1].isneginf().any()) else slots.gather(2, order)
 
-    def _check(self, found: Tensor, keys: Tensor, strengths: Tensor, limit: int) -> None:
-        exact, _ = self._exactly(keys, strengths, limit)
+    def _check(self, found: Tensor, keys: Tensor, strengths: Tensor, limit: int) -> Tensor:
+        """Note the recall of an approximate search; what the exact one leaves out."""
+        exact, left_out = self._exactly(keys, strengths, limit)
         hits = (found.unsqueeze(3) == exact.unsqueeze(2)).any(dim=2)
         self.recall = hits.to(keys.dtype).mean(dim=2)
+        return left_out
 
 
 class _InvertedFile:
@@ -172,6 +175,8 @@ class _InvertedFile:
         index.add(unit)
         index.set_direct_map_type(faiss.DirectMap.Array)
         index.nprobe = min(checks, lists)
+        # A search of a few keys is over before a second thread is awake.
+        faiss.omp_set_num_threads(torch.get_num_threads())
         self._index: Any = index
         self._trained = count
         self._stale: list[np.ndarray] = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -72,14 +73,21 @@ class Store:
         if running < self._pass:
             raise RuntimeError("a backward pass through a sparse memory began inside of another one through it")
         if self._gradient is None:
-            # Pages of a fresh buffer that nobody touches take no memory.
-            self._gradient = torch.zeros_like(self.values)
+            self._gradient = _untouched_zeros(self.values)
         if running > self._pass:
             for old in self._seen:
                 self._gradient[old] = 0
             self._seen, self._pass = [], running
         self._seen.append(rows)
         return self._gradient
+
+
+def _untouched_zeros(like: Tensor) -> Tensor:
+    """Zeros that take no memory until they are touched, where the system can do that."""
+    if like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64):
+        # torch.zeros writes to every page; numpy leaves it to the system.
+        return torch.from_numpy(np.zeros(tuple(like.shape), np.float32 if like.dtype == torch.float32 else np.float64))
+    return torch.zeros_like(like)
 
 
 class _Gather(torch.autograd.Function):
