@@ -45,6 +45,10 @@ class World:
         distributed.all_reduce(votes, distributed.ReduceOp.MIN)
         return bool(votes)
 
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        self.all_agree(True)
+
     def gathered(self, states: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of all processes by `<name>/<rank>`; a name has the same shape everywhere. Waits for all."""
         if self.size == 1:
@@ -72,8 +76,9 @@ def joined(device: str = "cpu") -> Iterator[World]:
     if device == "cuda" and size > 1:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     check_device(device)
-    if size == 1:
-        yield World(device=device)
+    if size == 1 or distributed.is_initialized():
+        # Who joined before, leaves.
+        yield World(rank, size, device)
         return
     distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", rank=rank, world_size=size)
     try:

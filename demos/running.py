@@ -194,7 +194,7 @@ def play(
         on_start(recorder.path)
         total = 0.0
         for number in range(PLAYED):
-            batch = (task.batch(1, data) if number else task.probe()).to(world.device)
+            batch = (task.fresh(1, data) if number else task.probe()).to(world.device)
             recorder.label(**batch.labels())
             answer = task.answer(model, batch)
             mistakes = task.mistakes(answer, batch)

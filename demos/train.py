@@ -122,6 +122,7 @@ def train(
             if world.first:
                 states = model.state_dict(), optimizer_state(optimizer), random
                 save_checkpoint(Checkpoint(plan, done, *states, results={"solved": solved}), kept)
+            world.wait()  # nobody goes on, and perhaps reads it, before it is there
 
     with recorder:
         if recorder.path is not None:
@@ -170,7 +171,7 @@ def is_solved(plan: Plan, model: nn.Module, task: Task, data: torch.Generator, d
     model.eval()
     total = 0.0
     for _ in range(plan.check_batches):
-        batch = task.batch(plan.batch_size, data).to(device)
+        batch = task.fresh(plan.batch_size, data).to(device)
         total += task.mistakes(task.answer(model, batch), batch) / plan.check_batches
         if not total < task.solved:
             break

@@ -75,6 +75,14 @@ class SequenceTask:
         """Channels of the answer."""
         raise NotImplementedError
 
+    def batch(self, size: int, generator: torch.Generator, level: float = 1.0) -> SequenceBatch:
+        """See `Task.batch`."""
+        raise NotImplementedError
+
+    def fresh(self, size: int, generator: torch.Generator) -> SequenceBatch:
+        """See `Task.fresh`: every batch is new."""
+        return self.batch(size, generator)
+
     def build(self, maker: Maker, options: Mapping[str, Any]) -> nn.Module:
         """A model from [batch, time, input_channel] to a tuple whose first element is the answer.
 

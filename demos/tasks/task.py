@@ -68,6 +68,10 @@ class Task(Protocol):
         """
         ...
 
+    def fresh(self, size: int, generator: torch.Generator) -> Batch:
+        """Items to judge by, none of which was learned from; where items never run out these are like any others."""
+        ...
+
     def probe(self) -> Batch:
         """One item that is always the same, so that records of different steps can be compared."""
         ...
