@@ -87,7 +87,8 @@ def calls_tap(model: nn.Module) -> bool:
         elif thing is tap:
             return True
         elif isinstance(thing, FunctionType):
-            waiting += _called(inspect.unwrap(thing))
+            inner = inspect.unwrap(thing)  # a decorator may stand for anything
+            waiting += _called(inner) if isinstance(inner, FunctionType) else []
     return False
 
 

@@ -126,7 +126,7 @@ def snapshot(
 def joined(channel: Channel, values: list[Tensor]) -> Tensor:
     """The values of a channel in one tensor of their own, along time."""
     if channel.layout.timed:
-        return torch.stack(values)
+        return torch.stack(_aligned(channel, values))
     if len(values) == 1:
         return values[0].clone(memory_format=torch.contiguous_format)
     return torch.cat(values, channel.axes.index("time"))

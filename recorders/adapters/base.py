@@ -52,7 +52,8 @@ class Adapter(Protocol):
 
     Match by structure or by `type(module).__mro__`, never by the name of the type alone: FSDP renames classes. With a
     class attribute `claims = False`, modules inside one that matches are looked at too. With `generic = True` it knows
-    a building block of many models: it is tried after the others, and on a model that taps only when asked for.
+    a building block of many models: it is tried after the others, not inside what they know, and on a model that taps
+    only when asked for.
     """
 
     name: str
@@ -116,14 +117,18 @@ def find_plans(
     """
     taken: set[str] = set()
     claimed: list[str] = []
+    known: list[str] = []
     for path, module in model.named_modules():
-        if any(not outer or path.startswith(f"{outer}.") for outer in claimed):
+        if _inside(path, claimed):
             continue
         for adapter in adapters:
-            if not _matches(adapter, module, declined, path):
+            generic = getattr(adapter, "generic", False)
+            if (generic and _inside(path, known)) or not _matches(adapter, module, declined, path):
                 continue
             if getattr(adapter, "claims", True):
                 claimed.append(path)
+            if not generic:
+                known.append(path)
             try:
                 plans = adapter.plan(module, clean_path(path))
             except Exception as error:  # an adapter is foreign code: whatever it raises is told, not suffered
@@ -132,6 +137,10 @@ def find_plans(
             for plan in plans:
                 yield _named(plan, adapter, taken)
             break
+
+
+def _inside(path: str, outer: Sequence[str]) -> bool:
+    return any(not one or path.startswith(f"{one}.") for one in outer)
 
 
 def _matches(adapter: Adapter, module: nn.Module, declined: Callable[[str, Exception], None], path: str) -> bool:

@@ -63,7 +63,12 @@ class RecurrentAdapter:
                     for f in fields
                 ]
                 unreachable = dict.fromkeys(fields, f"{hidden}, in training mode") if lost else {}
-                plans.append(MemoryPlan(name or "layer", module, inside, "", facts, unreachable))
+                name = name or "layer"
+                if kind.proj_size:
+                    # The hidden state has fewer units than the cell, so it is a memory of its own.
+                    plans.append(MemoryPlan(f"{name}.projected", module, inside[:1], "", facts, unreachable))
+                    inside = inside[1:]
+                plans.append(MemoryPlan(name, module, inside, "", facts, unreachable))
         return plans
 
 
