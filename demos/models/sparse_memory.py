@@ -208,7 +208,7 @@ class SparseMemory(nn.Module):
         values = content_values
         if x.read_modes is not None:
             (_, forward, _), (_, backward, _) = walks
-            back, by_content, on = x.read_modes.split(1, dim=2)
+            back, by_content, on = torch.split(x.read_modes, 1, dim=2)
             values = torch.cat((by_content * content_values, on * forward, back * backward), dim=2)
             # A slot that is reached in several ways is read once, in the place of the first.
             indices, values = merge(indices, values, self.nr_cells)

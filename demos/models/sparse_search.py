@@ -7,6 +7,7 @@ installed, looks into the cells nearest the key only, and may miss some of the K
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import math
 from typing import Any, Literal
@@ -130,8 +131,8 @@ class Finder:
     def _by_index(self, keys: Tensor, reached: int, limit: int) -> Tensor | None:
         """Slots by the inverted file, compared in full precision with the first slots that were never written."""
         if self._files is None or self._files[0].outgrown(reached):
-            rows = self._rows()[:, :reached].detach().cpu().numpy()
-            self._files = [_InvertedFile(item, self._lists, self._checks) for item in rows]
+            known = self._rows()[:, :reached].detach().cpu().numpy()
+            self._files = [_InvertedFile(item, self._lists, self._checks) for item in known]
         rows = self._rows()
         found = []
         for item, file in enumerate(self._files):
@@ -162,8 +163,7 @@ class _InvertedFile:
     """The rows of one item in cells around centroids; a row moves to another cell when it changes."""
 
     def __init__(self, rows: np.ndarray, lists: int | None, checks: int) -> None:
-        import faiss
-
+        faiss: Any = importlib.import_module("faiss")
         count, width = rows.shape
         lists = max(1, min(lists or round(4 * math.sqrt(count)), count // 39))
         self._quantizer = faiss.IndexFlatIP(width)
@@ -178,7 +178,7 @@ class _InvertedFile:
         # A search of a few keys is over before a second thread is awake.
         faiss.omp_set_num_threads(torch.get_num_threads())
         self._index: Any = index
-        self._trained = count
+        self._trained = int(count)
         self._stale: list[np.ndarray] = []
 
     def outgrown(self, reached: int) -> bool:

@@ -317,10 +317,11 @@ def rules_of(memory: MemorySchema) -> dict[str, Rule]:
     if "allocation_weights" in rules and int(memory.attributes.get("write_heads", 1)) > 1:
         rules["allocation_weights"] = _SHARED_ALLOCATION
     slots = memory.attributes.get("slots")
-    if memory.law in SPARSE_LAWS and not (isinstance(slots, int) and slots <= sparse.DENSE_SLOTS):
-        return {}
-    if memory.law in SPARSE_LAWS and slots > sparse.LINKED_SLOTS:
-        rules.pop("link_matrix", None)
+    if memory.law in SPARSE_LAWS:
+        if not isinstance(slots, int) or slots > sparse.DENSE_SLOTS:
+            return {}
+        if slots > sparse.LINKED_SLOTS:
+            rules.pop("link_matrix", None)
     if memory.attributes.get("allocation_ties") == "arbitrary":
         rules.pop("allocation_weights", None)
     return rules

@@ -57,8 +57,8 @@ def write(memory: Array, write_weights: Array, write_vectors: Array, least_used:
         least_used: [batch, write_head], the slot that is cleared.
     """
     cleared = one_hot(least_used, memory.shape[1]).max(axis=1)
-    kept: Array = memory * (1 - cleared)[..., None]
-    return kept + np.swapaxes(write_weights, 1, 2) @ write_vectors
+    kept = memory * (1 - cleared)[..., None]
+    return np.asarray(kept + np.swapaxes(write_weights, 1, 2) @ write_vectors)
 
 
 def update_link(link: Array, precedence: Array, write_weights: Array, kept: int) -> Array:
