@@ -36,7 +36,7 @@ def pairs(given: tuple[str, ...], option: str) -> dict[str, Any]:
 
 
 _CHANGES = (
-    *("model", "model_option", "task_option", "package", "optimizer", "learning_rate", "clip", "clip_value"),
+    *("model", "model_option", "task_option", "package", "optimizer", "learning_rate", "decay", "clip", "clip_value"),
     *("batch_size", "curriculum", "steps", "every", "seed"),
 )
 
@@ -53,6 +53,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--package", help="Train this third-party class instead of memviz's own: dnc."),
         click.option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}."),
         click.option("--lr", "learning_rate", type=float, help="Learning rate."),
+        click.option("--decay", type=int, help="Steps over which the learning rate falls to a twentieth; 0 for none."),
         click.option("--clip", type=float, help="Largest norm of the gradient; 0 for any."),
         click.option("--clip-value", type=float, help="Largest absolute value in the gradient; 0 for any."),
         click.option("--batch-size", type=int, help="Items per step and process."),

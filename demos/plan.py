@@ -31,6 +31,7 @@ class Plan:
         batch_size: items per step; per process where there are several.
         optimizer: one of OPTIMIZERS.
         learning_rate: of the optimizer.
+        decay: steps over which the learning rate falls along a line to a twentieth; 0 to keep it.
         clip: largest norm of the gradient; 0 for any.
         clip_value: largest absolute value of an entry of the gradient, as Graves clips; 0 for any.
         curriculum: steps over which the lengths grow to their full range; 0 for the full range from the start.
@@ -49,6 +50,7 @@ class Plan:
     batch_size: int = 32
     optimizer: str = "adam"
     learning_rate: float = 5e-3
+    decay: int = 0
     clip: float = 1.0
     clip_value: float = 0.0
     curriculum: int = 0
@@ -72,13 +74,17 @@ class Plan:
             check_every=self.check_every,
             check_batches=self.check_batches,
         )
-        not_negative(curriculum=self.curriculum, seed=self.seed)
+        not_negative(decay=self.decay, curriculum=self.curriculum, seed=self.seed)
         number(0, learning_rate=self.learning_rate, clip=self.clip, clip_value=self.clip_value)
         one_of("optimizer", self.optimizer, OPTIMIZERS)
 
     def level(self, step: int) -> float:
         """How much of the range of lengths to draw from at a step, in (0, 1]."""
         return 1.0 if step >= self.curriculum else max(step / self.curriculum, 1e-9)
+
+    def rate(self, step: int) -> float:
+        """The learning rate at a step."""
+        return self.learning_rate * max(1 - 0.95 * step / self.decay, 0.05) if self.decay else self.learning_rate
 
     def but(self, **changes: Any) -> Plan:
         """This plan with some of its entries changed; None changes nothing, and options are added to those there."""

@@ -142,6 +142,8 @@ def train(
             batch = task.batch(plan.batch_size, data, plan.level(done)).to(world.device)
             answer = task.answer(called, batch)
             loss = task.loss(answer, batch)
+            for group in optimizer.param_groups:
+                group["lr"] = plan.rate(done)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             _clip(model, plan)

@@ -15,8 +15,11 @@ class ArgmaxTask(RangedTask):
     """Items of `width` random bits, each with a value drawn uniformly from [0, 1].
 
     What is asked for are the bits beside the largest value, and not its position, so that the answer takes no more
-    room for a longer list. A model can keep the best so far in one slot, or all of them.
+    room for a longer list. A model can keep the best so far in one slot, or all of them. Two values can be as close
+    as they like, so some answers stay wrong and the task counts as solved below 0.1 wrong bits.
     """
+
+    solved: float = 0.1
 
     @property
     def input_size(self) -> int:

@@ -27,6 +27,13 @@ def test_a_curriculum_raises_the_level_to_one():
     assert Plan("copy").level(0) == 1
 
 
+def test_the_learning_rate_falls_to_a_twentieth_and_stays():
+    plan = Plan("copy", learning_rate=0.2, decay=10)
+    assert [plan.rate(step) for step in (0, 10, 99)] == pytest.approx([0.2, 0.01, 0.01])
+    assert plan.rate(5) == pytest.approx(0.2 * 0.525)
+    assert Plan("copy", learning_rate=0.2).rate(99) == 0.2
+
+
 def test_json_keeps_a_plan():
     plan = Plan("copy", model_options={"rnn_type": "gru"}, task_options={"width": 2}, package="dnc", seed=3)
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan

@@ -161,7 +161,7 @@ def test_a_resumed_run_is_bit_for_bit_the_run_that_never_stopped(tmp_path):
         )
         return model, losses
 
-    plan = COPY.but(steps=14, every=4, check_every=3, optimizer="graves", learning_rate=1e-3, curriculum=20)
+    plan = COPY.but(steps=14, every=4, check_every=3, optimizer="graves", learning_rate=1e-3, curriculum=20, decay=15)
     plan = plan.but(model_options={"num_hidden_layers": 2, "dropout": 0.3})
     whole, losses = run(plan, "whole")
     run(plan.but(steps=9), "halved", checkpoint=tmp_path / "halved")
