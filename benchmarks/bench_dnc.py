@@ -156,6 +156,7 @@ def main() -> None:
     parser.add_argument("--peak", choices=("dnc", "ours"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of torch about itself, while it compiles
     if options.peak:
         print(peak(options.peak, options.sizes[0]))
         return
