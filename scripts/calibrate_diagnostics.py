@@ -206,7 +206,7 @@ reads that find nothing.
 **What was not recorded is not guessed.** A check that lacks a field is listed as not checked, with the field.
 
 **Not implemented**, because no recorder produces what they need: influence of memory against controller (a rerun
-without one of them), connectivity d output / d input, supporting-fact hit rates (labels of bAbI), and the surprise and
+without one of them), connectivity d output / d input, and the surprise and
 forgetting of Titans. The checks of gradients, episodes, attention, shifts and sparse positions were calibrated on
 synthetic data only.
 

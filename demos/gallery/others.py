@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from memviz.trace.schema import Json
 
 Array = NDArray[np.floating]
 Fields = dict[str, Array]
@@ -25,6 +27,7 @@ class OtherFault:
         kind: what sort of memory it is.
         healthy: fields of a memory that works, for a number of items.
         plant: spoils one item in place and says where the evidence should point.
+        labels: of every record.
     """
 
     name: str
@@ -33,6 +36,7 @@ class OtherFault:
     kind: str
     healthy: Callable[[np.random.Generator, int], Fields]
     plant: Callable[[Fields, int, np.random.Generator], Where]
+    labels: Mapping[str, Json] = field(default_factory=dict)
 
 
 def _softmax(x: Array) -> Array:
@@ -50,6 +54,22 @@ def _episodes(rng: np.random.Generator, items: int) -> Fields:
         for hop, fact in enumerate(rng.permutation(_FACTS)[:_HOPS]):
             gates[hop, item, fact] = 0.97
     return {"episodic_attention": gates}
+
+
+_SUPPORTING = (1, 4, 6)
+"""The facts that an answer rests on, one per hop."""
+
+
+def _told(rng: np.random.Generator, items: int) -> Fields:
+    """Each hop opens its gate for one of the facts that the answer rests on."""
+    gates = rng.uniform(0.0, 0.05, (_HOPS, items, _FACTS))
+    gates[np.arange(_HOPS), :, _SUPPORTING] = 0.97
+    return {"episodic_attention": gates}
+
+
+def _missed(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["episodic_attention"][:, item] = np.roll(fields["episodic_attention"][:, item], 1, axis=1)
+    return {"field": "episodic_attention"}
 
 
 def _leftover(fields: Fields, item: int, rng: np.random.Generator) -> Where:
@@ -165,6 +185,15 @@ _FAULTS = (
     OtherFault("redundant_hops", "all hops look at the same fact", "redundant_hops", "DMN", _episodes, _redundant),
     OtherFault(
         "eclipsed_fact", "later facts overwrite the one attended to", "eclipsed_fact", "DMN", _episodes, _eclipsed
+    ),
+    OtherFault(
+        "missed_supporting_facts",
+        "the hops look at facts that do not matter",
+        "missed_supporting_facts",
+        "DMN",
+        _told,
+        _missed,
+        {"supporting": [list(_SUPPORTING)] * 3},
     ),
     OtherFault("diffuse_attention", "logits near 0", "diffuse_attention", "attention", _attention, _diffuse_attention),
     OtherFault("attention_sink", "all queries look at one key", "attention_sink", "attention", _attention, _sink),

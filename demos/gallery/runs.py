@@ -157,7 +157,7 @@ def _write_other(
             now = fault.plant(fields, ITEM, rng)
             where = where if where and lasting else now
         records.append({f"{MEMORY}/{name}": values.astype(np.float32) for name, values in fields.items()})
-    written = _write(path, fault.name, {MEMORY: ("", {"class": fault.kind})}, records, {}, seed)
+    written = _write(path, fault.name, {MEMORY: ("", {"class": fault.kind})}, records, dict(fault.labels), seed)
     return _described(written, fault.name, fault.diagnostic, where)
 
 

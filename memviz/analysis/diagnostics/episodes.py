@@ -9,27 +9,19 @@ import numpy as np
 from memviz.analysis.diagnostics.base import Array, Diagnostic, Measure, MemoryView
 from memviz.analysis.diagnostics.finding import Place
 from memviz.analysis.diagnostics.stats import EMPTY, percent, places
+from memviz.analysis.episodes import effective_gates
 
 _SOURCE = "Kumar et al. 2016: h_i = g_i GRU(f_i, h) + (1 - g_i) h, unrolled over the facts"
 
 
-def effective_gates(gates: Array) -> tuple[Array, Array]:
-    """What an episode keeps of each fact, and of its initial state: E_i = g_i Π_{j>i} (1 - g_j) and Π_j (1 - g_j).
-
-    Args:
-        gates: g, [..., fact], in the order in which the episode reads the facts.
-
-    Returns:
-        E [..., fact] and the leftover [...]; together they sum to 1.
-    """
-    keep = np.cumprod((1 - gates)[..., ::-1], axis=-1)[..., ::-1]
-    after = np.concatenate([keep[..., 1:], np.ones_like(keep[..., :1])], axis=-1)
-    return np.asarray(gates * after), np.asarray(keep[..., 0])
+def _effective(view: MemoryView) -> tuple[Array, Array]:
+    """What each hop keeps of each fact [hop, batch, fact], and of what it started from [hop, batch]."""
+    return effective_gates(view["episodic_attention"], str(view.schema.attributes.get("episode", "gated")))
 
 
 def leftover(view: MemoryView) -> Iterator[Measure]:
     """The largest share of an episode that is still its initial state."""
-    _, rest = effective_gates(view["episodic_attention"])
+    _, rest = _effective(view)
     values = rest.max(axis=0)
     hops = [int(hop) for hop in rest.argmax(axis=0)]
 
@@ -60,7 +52,7 @@ def redundant(view: MemoryView) -> Iterator[Measure]:
     gates = view["episodic_attention"]
     if len(gates) < 2:
         return
-    kept, rest = effective_gates(gates)
+    kept, rest = _effective(view)
     p = np.concatenate([kept, rest[..., None]], axis=-1)
     alike = np.ones(p.shape[1])
     for a in range(len(p)):
@@ -102,7 +94,7 @@ REDUNDANT_HOPS = Diagnostic(
 def eclipsed(view: MemoryView) -> Iterator[Measure]:
     """How much of the fact with the largest gate later facts overwrite."""
     gates = view["episodic_attention"]
-    kept, _ = effective_gates(gates)
+    kept, _ = _effective(view)
     top = gates.argmax(axis=-1)[..., None]
     raw, left = np.take_along_axis(gates, top, axis=-1)[..., 0], np.take_along_axis(kept, top, axis=-1)[..., 0]
     lost = np.where(raw > 0.5, 1 - left / np.maximum(raw, EMPTY), np.nan)
@@ -132,5 +124,68 @@ ECLIPSED_FACT = Diagnostic(
     suggestion="Rank facts by the effective gate E, not by g; train with gates that close after the fact, or use a "
     "soft attention over facts instead of a gated GRU.",
     order=55,
+    family=19,
+)
+
+
+def missed(view: MemoryView) -> Iterator[Measure]:
+    """The share of the supporting facts that are not among the facts that the hops keep most of.
+
+    Of n supporting facts those count as found that are among the n facts with the largest effective gate of any hop.
+    """
+    effective = _effective(view)[0]
+    kept = effective.max(axis=0)
+    supporting = _supporting(view, *kept.shape)
+    if not any(supporting):
+        return
+    values = np.full(len(kept), np.nan)
+    lost: list[list[int]] = []
+    worst = []
+    for item, facts in enumerate(supporting):
+        found = np.argsort(-kept[item], kind="stable")[: len(facts)]
+        lost.append([fact for fact in facts if fact not in found])
+        worst.append(min(lost[item] or facts or [0], key=kept[item].__getitem__))
+        if facts:
+            values[item] = len(lost[item]) / len(facts)
+    hops = [int(effective[:, item, fact].argmax()) for item, fact in enumerate(worst)]
+
+    def say(item: int) -> str:
+        return (
+            f"{len(lost[item])} of the {len(supporting[item])} facts that the answer rests on are not among those that "
+            f"the hops keep most of; of fact {worst[item]} no hop keeps more than {kept[item, worst[item]]:.2f}."
+        )
+
+    yield Measure(values, places("episodic_attention", hops, worst), say)
+
+
+def _supporting(view: MemoryView, items: int, facts: int) -> list[list[int]]:
+    """The supporting facts of each item by the label `supporting`: one list for the first item, or a list of lists.
+
+    A position that is none is left out: a trace may come from anywhere.
+    """
+    label = view.record.labels.get("supporting")
+    if not isinstance(label, list):
+        return []
+    nested = [entry if isinstance(entry, list) else [] for entry in label]
+    given = nested if any(isinstance(entry, list) for entry in label) else [label]
+    padded = [*given, *([[]] * items)][:items]
+    return [[fact for fact in dict.fromkeys(_whole(entry)) if 0 <= fact < facts] for entry in padded]
+
+
+def _whole(entry: list[object]) -> list[int]:
+    return [value for value in entry if type(value) is int]
+
+
+MISSED_FACTS = Diagnostic(
+    name="missed_supporting_facts",
+    title="The hops do not keep the facts that the answer rests on",
+    formula="1 - share of the label `supporting` among the facts with the largest max over hops of E",
+    needs=("episodic_attention",),
+    measure=missed,
+    levels={"note": 0.01, "warning": 0.5},
+    source=_SOURCE + "; supporting facts: Weston et al. 2015",
+    suggestion="A right answer may come from elsewhere, such as the commonest answer. Let the gates learn from the "
+    "supporting facts (demo babi, supervision), or give the network more hops.",
+    order=45,
     family=19,
 )

@@ -7,7 +7,7 @@ import pytest
 
 import memviz
 from memviz.analysis.diagnostics import MemoryView, get
-from memviz.analysis.diagnostics.episodes import effective_gates
+from memviz.analysis.episodes import effective_gates
 from memviz.demos.gallery import write_healthy, write_run
 from memviz.testing.synthetic import write_dnc_run
 
