@@ -37,6 +37,7 @@ class Demo:
 
 
 _SMALL_DNC = MappingProxyType({"hidden_size": 64, "nr_cells": 16, "cell_size": 16, "read_heads": 2})
+_SMALL_NTM = MappingProxyType({"hidden_size": 64, "nr_cells": 16, "cell_size": 16})
 
 _REVERSE_CONFIGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -87,6 +88,41 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
                 "a DNC learns which item came after another: finds it by content, then takes one step along the links",
                 "1 min",
                 Plan("recall", model_options=_SMALL_DNC, learning_rate=3e-3, batch_size=64, steps=6000),
+            ),
+            Demo(
+                "repeat",
+                "an NTM learns to say a sequence several times over and then to stop: its head goes round and round",
+                "2 min",
+                Plan(
+                    "repeat",
+                    {"solved": 0.1},
+                    model="ntm",
+                    model_options=_SMALL_NTM,
+                    learning_rate=5e-3,
+                    decay=3000,
+                    steps=4000,
+                ),
+            ),
+            Demo(
+                "ngrams",
+                "an NTM learns to count what follows on what, and predicts nearly as well as Bayes' rule",
+                "trained",
+                Plan("ngrams", {"order": 3, "length": 50}, model="ntm", model_options=_SMALL_NTM),
+                trained=True,
+            ),
+            Demo(
+                "argmax",
+                "a DNC learns to find the item with the largest value",
+                "trained",
+                Plan("argmax", model_options=_SMALL_DNC, learning_rate=3e-3, steps=4000),
+                trained=True,
+            ),
+            Demo(
+                "adding",
+                "a DNC learns to add the two numbers that are marked among many",
+                "trained",
+                Plan("adding", model_options=_SMALL_DNC, learning_rate=3e-3, steps=4000),
+                trained=True,
             ),
             Demo(
                 "babi",

@@ -145,7 +145,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = plan.rate(done)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             _clip(model, plan)
             optimizer.step()
 

@@ -2,7 +2,7 @@
 
     python scripts/measure_demos.py copy reverse --seeds 100-109
 
-Seconds are of the processor, of one thread. Each trained model is evaluated on 500 fresh items per figure.
+Seconds are of the processor, of one thread. Each trained model is evaluated on 250 fresh items or more per figure.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def measure(name: str, seeds: range, steps: int | None) -> None:
             begin = time.process_time()
             outcome = train(plan, model, task, Path(folder) / name)
             spent = time.process_time() - begin
-        result = evaluate(plan, model, task, batches=-(-500 // plan.batch_size))
+        result = evaluate(plan, model, task, batches=-(-250 // plan.batch_size))
         print(f"{name} seed {seed}: solved {outcome.solved}, {outcome.steps} steps, {spent:.0f} s; {result.sentence()}")
         found.append(result)
         if outcome.solved:

@@ -31,7 +31,7 @@ def make(name: str, seed: int) -> None:
     model = make_model(plan, task)
     with tempfile.TemporaryDirectory() as folder:
         outcome = train(plan, model, task, Path(folder) / name, record=False)
-    found = evaluate(plan, model, task, batches=50)
+    found = evaluate(plan, model, task, batches=16)
     print(f"{name}: {outcome.steps} steps, {outcome.seconds:.0f} s; {found.sentence()}", flush=True)
     if not outcome.solved:
         raise SystemExit(f"{name} was not solved, so nothing is written; try another --seed")

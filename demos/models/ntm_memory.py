@@ -215,9 +215,14 @@ class NTMMemory(nn.Module):
             state: the state after the time before.
 
         Returns:
-            The read vectors [batch, read_head, word] and the state after this time.
+            The read vectors [batch, read_head, word] and the state after this time, in the precision of the parameters
+            also under autocast: what a small write changes would be lost in half precision.
         """
-        return self.step(self.parse(controller_output), state)
+        device = controller_output.device.type
+        if not torch.is_autocast_enabled(device):
+            return self.step(self.parse(controller_output), state)
+        with torch.autocast(device, enabled=False):
+            return self.step(self.parse(controller_output.to(self.interface.weight.dtype)), state)
 
     def step(self, x: HeadParameters, state: NTMMemoryState) -> tuple[Tensor, NTMMemoryState]:
         """One time, from what the heads emit; arguments and result as in `forward`."""

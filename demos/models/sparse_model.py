@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -85,17 +85,25 @@ class SparseModel(nn.Module):
         slots = (batch, self.memory.nr_cells, self.memory.cell_size)
         if memory is not None and tuple(memory.shape) != slots:
             raise OptionError(f"memory must be [batch, slot, word], {list(slots)}, not {list(memory.shape)}")
-        zeros = self.output.weight.new_zeros
-        layer = (zeros(batch, self.hidden_size),) * (2 if self.rnn_type == "lstm" else 1)
-        reads = zeros(batch, self.memory.read_heads, self.memory.cell_size)
-        return SparseModelState((layer,) * len(self.controller), self.memory.initial_state(batch, memory), reads)
+        start = self.memory.initial_state(batch, memory)
+        return SparseModelState(self._initial_controller(batch), start, self._initial_reads(batch))
 
-    def forward(self, x: Tensor, state: SparseModelState | None = None) -> tuple[Tensor, SparseModelState]:
+    def forward(
+        self,
+        x: Tensor,
+        state: Sequence[Any] | None = None,
+        reset_experience: bool = False,
+        pass_through_memory: bool = True,
+    ) -> tuple[Tensor, SparseModelState]:
         """Run over a sequence.
 
         Args:
             x: [batch, time, input_channel], or [time, batch, input_channel] without `batch_first`.
-            state: where to go on from; the initial state by default. It stays as it is.
+            state: where to go on from, a SparseModelState or its three parts, each of which may be None for its initial
+                value. It stays as it is.
+            reset_experience: begin with an empty memory, whatever `state` says of it; the rest of it counts.
+            pass_through_memory: False: run the controller alone; the memory stays as it is, and wherever reads are
+                used, those of `state` are.
 
         Returns:
             The output, with the axes of `x` and `output_size` channels (no activation), and the state afterwards.
@@ -105,23 +113,44 @@ class SparseModel(nn.Module):
         """
         sequence(x, self.input_size, self.batch_first)
         times = x.unbind(1 if self.batch_first else 0)
-        if state is None:
-            state = self.initial_state(len(times[0]))
-        elif state.memory.bank.batch != len(times[0]):
-            raise OptionError(f"the state is of a batch of {state.memory.bank.batch}, the input of {len(times[0])}")
-        else:
-            self.memory.resume(state.memory)
-        controller, memory, reads = state
+        controller, memory, reads = self._begin(state, len(times[0]), reset_experience)
 
         seen = []
         for x_t in times:
             hidden, controller = self._control(torch.cat((x_t, reads.flatten(1)), dim=1), controller)
-            reads, memory = self.memory(hidden, memory)
+            if pass_through_memory:
+                reads, memory = self.memory(hidden, memory)
             seen.append(torch.cat((hidden, reads.flatten(1)), dim=1))
-        self.memory.close(memory)
+        if pass_through_memory:
+            self.memory.close(memory)
         # The output does not feed back, so it is computed for all times at once.
         output = self.output(torch.stack(seen, dim=1 if self.batch_first else 0))
         return output, SparseModelState(controller, memory, reads)
+
+    def _begin(self, state: Sequence[Any] | None, batch: int, reset_experience: bool) -> SparseModelState:
+        """What the first time begins with."""
+        given = (None, None, None) if state is None else tuple(state)
+        if len(given) != 3:
+            raise OptionError(f"a state is (controller, memory, read vectors), not {len(given)} parts")
+        controller, memory, reads = given
+        if memory is None or reset_experience:
+            memory = self.memory.initial_state(batch)
+        elif memory.bank.batch != batch:
+            raise OptionError(f"the state is of a batch of {memory.bank.batch}, the input of {batch}")
+        else:
+            self.memory.resume(memory)
+        return SparseModelState(
+            self._initial_controller(batch) if controller is None else controller,
+            memory,
+            self._initial_reads(batch) if reads is None else reads,
+        )
+
+    def _initial_controller(self, batch: int) -> tuple[tuple[Tensor, ...], ...]:
+        layer = (self.output.weight.new_zeros(batch, self.hidden_size),) * (2 if self.rnn_type == "lstm" else 1)
+        return (layer,) * len(self.controller)
+
+    def _initial_reads(self, batch: int) -> Tensor:
+        return self.output.weight.new_zeros(batch, self.memory.read_heads, self.memory.cell_size)
 
     def _control(
         self, x: Tensor, state: tuple[tuple[Tensor, ...], ...]

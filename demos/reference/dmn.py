@@ -157,7 +157,7 @@ def updated(hop: int, m: Array, e: Array, q: Array, net: Network) -> Array:
     if net.memory != "relu":
         return gru(e, m, w, "gru.")
     raw = w[f"update.{hop}.weight"] @ np.concatenate([m, e, q]) + w[f"update.{hop}.bias"]
-    return np.maximum(raw, 0)
+    return np.asarray(np.maximum(raw, 0))
 
 
 def answered(m: Array, q: Array, net: Network) -> Array:

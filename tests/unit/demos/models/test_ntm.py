@@ -127,6 +127,24 @@ def test_every_parameter_has_a_gradient(model):
         assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("write_order", ["parallel", "series"])
+def test_under_autocast_the_memory_keeps_its_precision(write_order):
+    torch.manual_seed(0)
+    model = NTM(3, 8, 2, write_heads=2, write_order=write_order, **SIZES)
+    x = torch.randn(2, 5, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, state = model(x)
+    assert (output.dtype, state.memory.memory.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(output.float(), model(x)[0], rtol=0, atol=0.05)
+    output.float().square().sum().backward()
+    assert model.memory.interface.weight.grad.isfinite().all()
+
+
+def test_half_precision_throughout(model):
+    output, state = model.bfloat16()(torch.randn(2, 5, 3, dtype=torch.bfloat16))
+    assert output.dtype == state.memory.read_weights.dtype == torch.bfloat16
+
+
 def test_clip_bounds_the_cell_of_the_controller():
     _, state = NTM(3, 8, clip=0.01, **SIZES)(torch.randn(2, 5, 3))
     assert state.controller[0][1].abs().max() <= 0.01

@@ -196,6 +196,28 @@ def test_a_copy_of_a_model_has_a_memory_of_its_own(cls):
     assert not any("bank" in name for name in model.state_dict())
 
 
+def test_a_part_of_a_state_can_be_left_out_or_begun_anew(cls):
+    model = made(cls)
+    x = torch.randn(2, 2, 5, 3, dtype=torch.float64)
+    fresh, _ = model(x[1])
+    torch.testing.assert_close(model(x[1], (None, None, None))[0], fresh, rtol=0, atol=0)
+    controller, memory, reads = model(x[0])[1]
+    anew, _ = model(x[1], (controller, memory, reads), reset_experience=True)
+    torch.testing.assert_close(anew, model(x[1], (controller, None, reads))[0], rtol=0, atol=0)
+    assert not torch.equal(anew, model(x[1], (controller, memory, reads))[0])
+
+
+def test_the_controller_can_run_alone(cls):
+    model = made(cls)
+    x = torch.randn(2, 5, 3, dtype=torch.float64)
+    _, state = model(x)
+    output, after = model(x, state, pass_through_memory=False)
+    assert output.shape == (2, 5, 2)
+    assert after.memory is state.memory
+    assert torch.equal(after.read_vectors, state.read_vectors)
+    assert not torch.equal(after.controller[0][0], state.controller[0][0])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -217,6 +239,8 @@ def test_bad_inputs_give_one_line(cls):
     _, state = model(torch.randn(2, 3, 3, dtype=torch.float64))
     with pytest.raises(OptionError, match="state is of a batch of 2, the input of 1"):
         model(torch.randn(1, 3, 3, dtype=torch.float64), state)
+    with pytest.raises(OptionError, match="not 2 parts"):
+        model(torch.randn(2, 3, 3, dtype=torch.float64), (None, None))
     with pytest.raises(OptionError, match="input_channel"):
         model(torch.randn(1, 3, 4, dtype=torch.float64))
     with pytest.raises(OptionError, match=r"\[2, 9, 4\], not \[2, 9, 5\]"):
