@@ -83,7 +83,7 @@ def panes(
         *drawn.missing,
         *(f"{picture.title}: more than {MAX_PICTURES} panes" for picture in drawn.pictures[MAX_PICTURES:]),
     ]
-    found = findings(pictures)
+    found = findings(record, trace.name)
     caption = plots.Caption(record.step, texts.loss_at(trace, record.step))
     phases = plots.phases_of(record.labels)
     run = texts.run_text(trace, record, choice, tally, playing)

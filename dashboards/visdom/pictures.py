@@ -260,3 +260,14 @@ def _head_words(field: FieldView, head: tuple[int, ...]) -> str:
 
 def _axis(name: str) -> Axis:
     return Axis(_AXIS_WORDS.get(name, name), READ_MODES if name == "mode" else ())
+
+
+def count_words(picture: Picture) -> str:
+    """`2 NaN, 1 +Inf`, or nothing when every value is a number."""
+    values = picture.values[picture.bad]
+    counts = {
+        "NaN": np.count_nonzero(np.isnan(values)),
+        "+Inf": np.count_nonzero(np.isposinf(values)),
+        "-Inf": np.count_nonzero(np.isneginf(values)),
+    }
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)

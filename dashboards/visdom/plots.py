@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from memviz.dashboards.downsample import curve, edges, pool
 from memviz.dashboards.numbers import numbers
-from memviz.dashboards.visdom.checks import count_words
-from memviz.dashboards.visdom.pictures import Axis, Picture
+from memviz.dashboards.visdom.pictures import Axis, Picture, count_words
 
 Array = NDArray[np.floating]
 

@@ -15,7 +15,7 @@ from memviz.trace.schema import Event
 MAX_FINDINGS = 12
 MAX_EVENTS = 8
 
-SOUND = "Every value is a number within its range, and no weighting sums to more than 1."
+SOUND = "No diagnostic finds a fault in this record."
 
 SILENT_EVENTS = ("opened", "closed")
 """Kinds of events that the state of the run says already."""

@@ -155,7 +155,7 @@ def test_nan_reaches_the_page_as_a_cell_and_as_a_sentence(server, stream, tmp_pa
     np.testing.assert_array_equal(matrix(server, "nan", "write_vectors:0"), record["write_vectors"][:, 0, 0].T)
     overlay = np.array(traces[1]["z"], dtype=float)
     np.testing.assert_array_equal(~np.isnan(overlay), np.isnan(record["write_vectors"][:, 0, 0].T))
-    assert "Write vectors: 1 NaN from time 9 on" in shown(server, "nan", "findings")
+    assert "write_vectors is the first to be not finite at time 9" in shown(server, "nan", "findings")
 
 
 def test_choices_are_drawn_from_the_trace_and_closed_windows_stay_closed(server, stream, tmp_path):
