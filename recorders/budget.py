@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memviz.errors import RecorderError
+from memviz.recorders.schedule import is_number
 
 BURST_NS = 100_000_000
 """What may be saved up while nothing is recorded: a tenth of a second of recording."""
@@ -25,7 +26,7 @@ class Budget:
     """
 
     def __init__(self, share: float | None) -> None:
-        if share is not None and (not isinstance(share, int | float) or not 0 < share < 1):
+        if share is not None and (not is_number(share) or not 0 < share < 1):
             raise RecorderError(
                 f"budget={share!r}: expected a share of the time between 0 and 1, such as 0.02 for two percent"
             )

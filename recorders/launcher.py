@@ -76,7 +76,7 @@ class _OnImport:
         """See importlib.abc.MetaPathFinder."""
         if name != _MODULES:
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             loader: Any = spec.loader
@@ -125,7 +125,7 @@ class Watch:
         if module in self._seen or torch.compiler.is_compiling() or os.getpid() != self._process:
             return
         frame = sys._getframe(1)
-        if _inside_another(frame) or torch.jit.is_tracing():
+        if _inside_another(frame) or torch.jit._trace.is_tracing():
             return
         self._seen.add(module)
         self._idle = 0

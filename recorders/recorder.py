@@ -132,7 +132,8 @@ class Recorder:
         """Record a forward that has begun already, and that torch runs without the hook just placed.
 
         Args:
-            args, kwargs: what the model was called with.
+            args: positional arguments of the model's call.
+            kwargs: its keyword arguments.
             frame: of the call.
         """
         self._sampler.before(self._model, args, kwargs, frame)

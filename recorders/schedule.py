@@ -9,6 +9,11 @@ from typing import Any
 from memviz.errors import RecorderError
 
 
+def is_number(value: object) -> bool:
+    """Whether an argument is one number, whatever its annotation promised."""
+    return isinstance(value, int | float)
+
+
 class LogSpaced:
     """Records often at first and ever more rarely: one step in each interval [base^k, base^(k+1)), and step 0.
 
@@ -22,7 +27,7 @@ class LogSpaced:
     """
 
     def __init__(self, base: float = 1.2) -> None:
-        if not isinstance(base, int | float) or not base > 1 or math.isinf(base):
+        if not is_number(base) or not base > 1 or math.isinf(base):
             raise RecorderError(f"LogSpaced(base={base!r}): expected a number above 1, such as 1.2")
         self.base = float(base)
 

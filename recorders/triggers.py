@@ -22,6 +22,7 @@ import numpy as np
 
 from memviz.errors import RecorderError
 from memviz.recorders.origin import Origin
+from memviz.recorders.schedule import is_number
 
 FINITE = "finite"
 GRADIENT_NORM = "gradient_norm"
@@ -101,7 +102,7 @@ class _Spike:
     """Fires when a number is far above what it has been: `factor` times the median of the last `window` steps."""
 
     def __init__(self, factor: float, window: int, pause: int) -> None:
-        if not isinstance(factor, int | float) or not factor > 1:
+        if not is_number(factor) or not factor > 1:
             raise RecorderError(f"factor={factor!r}: expected a number above 1")
         if type(window) is not int or window < 2:
             raise RecorderError(f"window={window!r}: expected a number of steps, 2 or more")

@@ -62,4 +62,5 @@ class _Shape(threading.local):
 
     def fold(self, value: Tensor) -> Tensor:
         """[(batch time), (head rank)] to [batch, time, head, rank]."""
-        return value.unflatten(0, (self.batch, -1)).unflatten(-1, (self.heads, -1))
+        folded: Tensor = value.unflatten(0, (self.batch, -1)).unflatten(-1, (self.heads, -1))
+        return folded

@@ -42,7 +42,7 @@ class RecurrentAdapter:
             "class": f"{type(module).__module__}.{type(module).__qualname__}",
             "units": int(kind.hidden_size),
         }
-        fields = _LSTM if isinstance(module, nn.LSTM | nn.LSTMCell) else ("hidden_state",)
+        fields: tuple[str, ...] = _LSTM if isinstance(module, nn.LSTM | nn.LSTMCell) else ("hidden_state",)
         fields = _GRU if isinstance(module, nn.GRU | nn.GRUCell) else fields
         if isinstance(module, nn.RNNCellBase):
             probes: list[Probe] = [CallProbe(field=field, compute=_of_cell(field)) for field in fields]

@@ -31,7 +31,8 @@ class ScaledDotProductAdapter:
 
     def matches(self, module: nn.Module) -> bool:
         """Whether a method of its class, or a function that one calls, names the function."""
-        return calls_attention(type(module))
+        kind: type = type(module)
+        return calls_attention(kind)
 
     def plan(self, module: nn.Module, path: str) -> Sequence[MemoryPlan]:
         """One memory."""

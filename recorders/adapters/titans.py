@@ -85,7 +85,8 @@ def _of_parameter(parameter: str, heads: int, turn: int, turns: int, *, momentum
 
 def _folded(value: Tensor, heads: int) -> Tensor:
     """[(batch head), ...] to [batch, head, ...]."""
-    return value.unflatten(0, (-1, heads))
+    folded: Tensor = value.unflatten(0, (-1, heads))
+    return folded
 
 
 def _stored(index: int) -> Callable[[Call], Tensor]:

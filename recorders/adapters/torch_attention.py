@@ -139,7 +139,8 @@ def _selected(call: Call, mask: Tensor | None, batch: int) -> Tensor | None:
 
 def _heads(value: Tensor, heads: int) -> Tensor:
     """[batch, time, channel] to [batch, head, time, channel of a head]."""
-    return value.unflatten(-1, (heads, -1)).transpose(1, 2)
+    parts: Tensor = value.unflatten(-1, (heads, -1))
+    return parts.transpose(1, 2)
 
 
 def _like(bias: Tensor | None, value: Tensor) -> Tensor | None:
