@@ -47,4 +47,5 @@ $(VENV)/.installed-test: $(VENV)/.installed build-constraints.txt tests/thirdpar
 	$(BIN)/pip install -q --no-deps -r tests/thirdparty.txt
 	bash scripts/install_chromium.sh
 	$(BIN)/python scripts/fetch_visdom_assets.py
+	$(BIN)/python scripts/fetch_axe.py
 	touch $@

@@ -22,6 +22,9 @@ MAX_ARCS = 64
 WEAKEST = 0.05
 """Weight below which a link is no arc."""
 
+FELT = 0.01
+"""Mass of a forward step that is worth a word."""
+
 MAX_PAIRS = 2e8
 """Products of time and slots² for which the pairs of writes behind a step are resolved."""
 
@@ -82,7 +85,7 @@ def _chain(link: np.ndarray, written: list[int]) -> str:
     text = f"{sound} of {len(weights)} steps from one written slot to the next have a link of 0.5 or more"
     if sound < len(weights):
         worst = int(weights.argmin())
-        text += f"; the weakest is slot {written[worst]} to {written[worst + 1]}, {weights[worst]:.2f}"
+        text += f"; the weakest is slot {written[worst]} to {written[worst + 1]}, {max(0.0, weights[worst]):.2f}"
     return text + "."
 
 
@@ -96,6 +99,6 @@ def _followed(values: Values, memory: str, item: int, time: int, head: int, read
     except FieldError:
         return None
     mass = float(found.mass.sum())
-    if not np.isfinite(mass):
+    if not mass >= FELT:
         return None
     return f"Forward step of read head {reader}, mass {mass:.2f}: {found.text()}"

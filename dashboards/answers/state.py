@@ -109,7 +109,7 @@ def _freed(known: _Moment) -> list[str]:
         return []
     freed = gates[:, None] * reads
     if not np.isfinite(freed).all() or freed.max(initial=0.0) < FELT:
-        return ["no read frees anything" + (f", free gates at most {gates.max():.2f}" if gates.size else "")]
+        return ["no read frees anything" + (f" (free gates at most {gates.max():.2f})" if gates.size else "")]
     head, slot = np.unravel_index(int(freed.argmax()), freed.shape)
     fell = f" (usage {before[slot]:.2f} to {usage[slot]:.2f})"
     return [f"head {head} frees {100 * freed[head, slot]:.0f} % of slot {slot}, which it read before{fell}"]

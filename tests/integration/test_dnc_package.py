@@ -356,7 +356,6 @@ def test_a_memory_that_is_passed_by_records_nothing_and_says_so(tmp_path):
     assert set(memviz.open(recorder.path)[0].stored) == {"model/input", "model/output"}
 
 
-
 def test_explain_names_what_is_recorded_derived_and_skipped(attach):
     text = attach(make(num_layers=2, share_memory=False)).explain()
     assert "layer1: dnc.memory.Memory by adapter dnc, law dnc" in text

@@ -7,6 +7,7 @@
   let dialog = null;
   let list = null;
   let input = null;
+  let rest = null;
   let found = [];
   let at = 0;
 
@@ -30,7 +31,9 @@
     list.id = 'palette-list';
     list.setAttribute('role', 'listbox');
     list.setAttribute('aria-label', 'Commands');
-    dialog.append(input, list);
+    rest = make('p', 'palette-none');
+    rest.setAttribute('role', 'status');
+    dialog.append(input, list, rest);
     input.addEventListener('input', () => fill(0));
     input.addEventListener('keydown', onKey);
     dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
@@ -87,8 +90,10 @@
         return item;
       })
     );
-    if (!found.length) list.append(make('li', 'palette-none', entries.length ? 'Nothing matches' : 'loading …'));
-    else if (all.length > MOST) list.append(make('li', 'palette-none', `${all.length - MOST} more: type on`));
+    const more = all.length > MOST ? `${all.length - MOST} more: type on` : '';
+    rest.textContent = found.length ? more : entries.length ? 'Nothing matches' : 'loading …';
+    rest.hidden = !rest.textContent;
+    list.hidden = !found.length;
     mark(at);
   }
 

@@ -7,6 +7,7 @@
     run: null, // id of the run
     view: 'scope', // which page about it
     finding: null, // key of the finding whose evidence is shown
+    links: 'matrix', // or arcs
     word: null, // chosen column of the memory, for the life of one cell
     tab: 'shares', // of the Lineage page
     write: null, // time of the write that the Lineage page follows forward
@@ -46,6 +47,7 @@
     next.record = whole(params.get('record'));
     next.item = whole(params.get('item')) ?? 0;
     next.finding = params.get('finding');
+    next.links = params.get('links') === 'arcs' ? 'arcs' : 'matrix';
     next.word = whole(params.get('word'));
     next.write = whole(params.get('write'));
     next.tab = TABS.includes(params.get('tab')) ? params.get('tab') : 'shares';
@@ -79,6 +81,7 @@
     add('slot', s.slot);
     add('head', s.head);
     if (s.word !== null) add('word', s.word);
+    if (s.links !== 'matrix') add('links', s.links);
     if (s.view !== 'scope') add('view', s.view);
     if (s.view === 'lineage' && s.write !== null) add('write', s.write);
     if (s.view === 'lineage' && s.tab !== 'shares') add('tab', s.tab);

@@ -53,12 +53,15 @@
   }
 
   let said = '';
+  let saidOf = '';
+  const place = () => [state.run, state.rec, state.item, state.memory, state.slot, state.word].join('|');
   /** What the last jump did, for the slot card to show. */
   function note(text) {
     said = text;
+    saidOf = place();
     for (const listener of listeners) listener();
   }
   const listeners = [];
 
-  S.watch = { load, now, toWriter, toNext, sentence, isWrite, note, listen: (f) => listeners.push(f), said: () => said };
+  S.watch = { load, now, toWriter, toNext, sentence, isWrite, note, listen: (f) => listeners.push(f), said: () => (saidOf === place() ? said : '') };
 })();

@@ -5,7 +5,7 @@
   const { el, put, text } = L.draw;
   const token = L.colour.token;
   const { num } = L.words;
-  const MOST = 14;
+  const MOST = 24; // what the route tells at once
 
   /** The writes worth a row: those that wrote most, in order of time; the chosen write is always among them. */
   function writesOf(data, write) {
@@ -33,7 +33,7 @@
     const name = (t) => `t = ${t}${answer.names[t] ? ` (${answer.names[t]})` : ''}`;
     const said = [];
     if (write !== null) said.push(answer.writes.find((w) => w.time === write).sentence);
-    if (worst) said.push(`Least preserved: the write of ${name(worst.time)}, ${L.percent(num(worst.left))} left${culprit(worst)}.`);
+    if (worst) said.push(`Least preserved${data.write_mass.filter((mass) => num(mass) > 0.05).length > known.length ? ` of the ${known.length} largest` : ''}: the write of ${name(worst.time)}, ${L.percent(num(worst.left))} left${culprit(worst)}.`);
     requestAnimationFrame(() => paint(canvas, box, answer, write));
     put(canvas, 'aria-label', answer.writes.map((w) => w.sentence).join('; '));
     return [box, el('p.ln-say', {}, said[0] || ''), said[1] ? el('p.note', {}, said[1]) : '', el('p.note', {}, 'Losses telescope to 1 minus survival, so every lost part has exactly one culprit.')];

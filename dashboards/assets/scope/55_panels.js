@@ -27,10 +27,11 @@
       more: el('div.sc-more'),
       axis: el('canvas.sc-axis', { 'aria-hidden': 'true' }),
       cover: el('div.sc-cover', { role: 'status' }),
+      explain: el('p.sc-explain', { id: 'scope-explained' }),
     };
     dom.scroll = el('div.sc-scroll', { tabindex: -1 }, dom.list, dom.more);
     const head = el('div.sc-hd', {}, el('span.ttl', {}, 'Slot × time'), dom.sub, el('span.spring'), dom.bar);
-    dom.card = el('section.card.sc-panels', { 'aria-label': 'Slot by time' }, head, dom.phases, dom.scroll, dom.axis, dom.cover);
+    dom.card = el('section.card.sc-panels', { 'aria-label': 'Slot by time' }, head, dom.phases, dom.scroll, dom.axis, dom.explain, dom.cover);
     watcher = new IntersectionObserver(onSeen, { root: dom.scroll, rootMargin: '120px 0px' });
     dom.scroll.addEventListener('pointermove', onMove);
     dom.scroll.addEventListener('pointerdown', onDown);
@@ -208,6 +209,16 @@
     else described = setTimeout(describe, 120);
   }
 
+  /** Usage, freeing and allocation at the chosen time in one sentence, as the server tells it with the memory. */
+  function explain() {
+    const s = S.store.state;
+    const query = frame && { run: s.run, rec: frame.index, item: s.item, memory: frame.memory };
+    const told = query && S.api.tellNow(query, 'state', { time: Math.min(s.t, frame.times - 1), slot: s.slot });
+    // While the next sentence is on its way the last one stays, and says which time it is about.
+    if (told) say(dom.explain, told.explained ? `t = ${told.time}: ${told.explained}` : '');
+    put(dom.explain, 'title', dom.explain.textContent);
+  }
+
   /** Set the state of all panels: ready, loading, stale or error; `words` cover the plots where there is nothing to see. */
   function setState(name, words) {
     for (const panel of order) panel.state(name);
@@ -226,6 +237,7 @@
     dom.more.replaceChildren();
     for (const canvas of [dom.phases, dom.axis]) S.draw.fit(canvas, 1, canvas === dom.axis ? 38 : 15);
     say(dom.sub, '');
+    say(dom.explain, '');
   }
 
   function repaint() {
@@ -288,7 +300,7 @@
   /** The panel that has the focus, or the first one of the main group. */
   const focused = () => order.find((panel) => panel.node === document.activeElement) || order.find((p) => p.form === 'heat') || order[0];
 
-  S.panels = { mount, room, show, layout, cursor, setState, clear, repaint, titleOf, metaOf, focused, cellQuery };
+  S.panels = { mount, room, show, layout, cursor, setState, clear, repaint, explain, titleOf, metaOf, focused, cellQuery };
   Object.defineProperty(S.panels, 'frame', { get: () => frame });
   Object.defineProperty(S.panels, 'shown', { get: () => order });
 })();

@@ -8,6 +8,7 @@
   const WIDTH = 494;
   const TOP = 22;
   const LEFT = 32;
+  const COSINE = 17; // column of the cosines with its gap
 
   let dom = null;
   let hit = null; // what the pointer can reach
@@ -16,7 +17,7 @@
     dom = {
       sub: el('span.sub'),
       bar: el('canvas', { 'aria-hidden': 'true' }),
-      canvas: el('canvas.sc-matrix'),
+      canvas: el('canvas.sc-matrix', { tabindex: 0 }),
       note: el('div.sc-cardnote'),
     };
     const head = el('div.sc-hd', {}, el('span.ttl', {}, 'Memory'), dom.sub, el('span.spring'), dom.bar);
@@ -58,32 +59,59 @@
     const base = { run: s.run, rec: frame.index, item: s.item, memory: frame.memory };
     const tile = S.matrices.at(base, field, 0, t, times, S.page.invalidate);
     if (tile instanceof Error) return empty('error', `The memory could not be read: ${tile.message}`);
-    const earlier = t > 0 ? S.matrices.at(base, field, 0, t - 1, times, S.page.invalidate) : null;
-    const before = earlier instanceof Error ? null : earlier;
+    const change = S.matrices.at({ ...base, change: 1 }, field, 0, t, times, S.page.invalidate);
+    const now = told(base, t);
     dom.canvas.hidden = false;
     dom.bar.style.visibility = '';
-    dom.note.hidden = true;
     put(dom.card, 'data-state', tile ? 'ready' : 'loading');
     put(dom.card, 'data-time', tile ? t : '');
-    paint(tile, before, t, frame, rows, cols, base);
-    put(dom.canvas, 'aria-label', `Memory at time ${t}: ${rows} slots by ${cols} words, and its change since the time before`);
+    paint(tile, change instanceof Error ? null : change, t, frame, rows, cols, base, now);
+    const said = sentence(now);
+    say(dom.note, said);
+    dom.note.hidden = false;
+    put(dom.canvas, 'aria-label', `Memory at time ${t}: ${rows} slots by ${cols} words, and its change since the time before. ${said}`);
   }
 
-  function paint(tile, before, t, frame, rows, cols, base) {
+  let timer = 0;
+
+  /** What the server says of the rows at this time, from exact values; asked for when time rests. */
+  function told(base, t) {
+    const parts = { time: t, slot: S.store.state.slot };
+    const known = S.api.tellNow(base, 'state', parts);
+    if (known) return known;
+    clearTimeout(timer);
+    timer = setTimeout(() => S.page.active() && S.api.tell(base, 'state', parts).then(S.page.invalidate, () => {}), 60);
+    return null;
+  }
+
+  function sentence(now) {
+    if (!now || !now.norm) return '';
+    const { short, fixed, num } = S.words;
+    const parts = [];
+    const moved = now.largest_change;
+    if (moved) parts.push(num(moved.by) > 1e-6 ? `Largest change: slot ${moved.slot} (${short(num(moved.by))}).` : 'Nothing changed.');
+    else parts.push('Some rows are not finite.');
+    if (now.alike) parts.push(`Most alike: slots ${now.alike.slots[0]} and ${now.alike.slots[1]}, cosine ${fixed(num(now.alike.cosine), 2)}.`);
+    return parts.join(' ');
+  }
+
+  function paint(tile, change, t, frame, rows, cols, base, now) {
     const sent = tile || { rows: Math.min(rows, 184), cols: Math.min(cols, 184) };
     const heads = headsOf(frame);
-    marksWidth = Math.max(11, heads.length * 13 - 2);
+    marksWidth = Math.max(11, heads.length * 13 - 2) + COSINE;
+    // A low window has room for smaller cells only.
+    const most = dom.card.parentElement.clientHeight > 760 ? 11 : 9;
     // Both matrices share one cell size, in whole pixels, and leave room for the marks and the norms.
     const side = Math.min(184, Math.floor((WIDTH - 8 - 2 * LEFT - marksWidth - 32) / 2));
-    const cw = Math.max(1, Math.min(11, Math.floor(side / sent.cols)));
-    const rh = Math.max(1, Math.min(11, Math.floor(184 / sent.rows)));
+    const cw = Math.max(1, Math.min(most, Math.floor(side / sent.cols)));
+    const rh = Math.max(1, Math.min(most, Math.floor((most === 11 ? 184 : 160) / sent.rows)));
     const w = sent.cols * cw;
     const h = sent.rows * rh;
     const xd = LEFT + Math.max(w, 104) + 20;
     const xw = xd + Math.max(w, 118) + 12;
     const g = S.draw.fit(dom.canvas, WIDTH, TOP + Math.max(h, 60) + 26);
     text(g, `M at t = ${t}`, LEFT, 9, { size: 11, weight: '600', colour: token('ink') });
-    text(g, t ? `change since t = ${t - 1}` : 'change: none before t = 0', xd, 9, { size: 11, weight: '600', colour: token('ink') });
+    text(g, t ? `change since t = ${t - 1}` : 'change since the start', xd, 9, { size: 11, weight: '600', colour: token('ink') });
     for (const x of [LEFT, xd]) {
       g.strokeStyle = token('line');
       g.lineWidth = 1;
@@ -96,25 +124,29 @@
       return;
     }
     S.tiles.draw(g, tile, LEFT, TOP, cw, rh);
-    const change = t === 0 ? null : before && before.rows === tile.rows ? difference(tile, before) : null;
-    if (change) {
-      S.tiles.draw(g, change.tile, xd, TOP, cw, rh);
-      const step = (tile.vmax - tile.vmin) / C.LAST;
-      if (change.most < 1.5 * step && !change.broken) {
+    if (change && change.rows === tile.rows) {
+      S.tiles.draw(g, change, xd, TOP, cw, rh);
+      const most = Math.max(Math.abs(change.low ?? 0), Math.abs(change.high ?? 0));
+      const found = C.specials(change);
+      if (most < (1.5 * (tile.vmax - tile.vmin)) / C.LAST && !found.nan && !found.inf) {
         const low = Math.abs(C.cellOf(S.store.state.slot, rows, tile.rows) * rh - h / 2) < 16;
-        text(g, `no change above ${Number((1.5 * step).toPrecision(2))}`, xd + Math.max(w, 118) / 2, TOP + h * (low ? 0.25 : 0.5), { align: 'center', size: 11, colour: token('ink2') });
+        text(g, most > 0 ? `largest change ${S.words.short(most)}` : 'no change', xd + Math.max(w, 118) / 2, TOP + h * (low ? 0.25 : 0.5), { align: 'center', size: 11, colour: token('ink2') });
       }
-    } else if (t > 0) {
-      text(g, 'loading', xd + w / 2, TOP + h / 2, { align: 'center', size: 11 });
-    }
+    } else text(g, 'loading', xd + w / 2, TOP + h / 2, { align: 'center', size: 11 });
     weights(g, heads, tile, t, xw, rh);
-    norms(g, tile, xw, rh, cols);
+    cosines(g, tile, now, xw + marksWidth - COSINE + 2, rh);
+    norms(g, tile, now, xw, rh);
     const s = S.store.state;
     if (s.slot < rows) {
       const y = TOP + C.cellOf(s.slot, rows, tile.rows) * rh;
       g.strokeStyle = token('accent');
       g.lineWidth = rh < 4 ? 1 : 2;
-      for (const [x, width] of [[LEFT, w], [xd, w], [xw, marksWidth]]) g.strokeRect(x - 1, y - (rh < 4 ? 0.5 : 0), width + 2, rh + (rh < 4 ? 1 : 0));
+      for (const [x, width] of [[LEFT, w], [xd, w], [xw, marksWidth - COSINE]]) g.strokeRect(x - 1, y - (rh < 4 ? 0.5 : 0), width + 2, rh + (rh < 4 ? 1 : 0));
+    }
+    if (s.word !== null && s.word < cols && s.slot < rows) {
+      const x = LEFT + C.cellOf(s.word, cols, tile.cols) * cw;
+      g.strokeStyle = token('ink');
+      g.strokeRect(x - 1, TOP + C.cellOf(s.slot, rows, tile.rows) * rh - 1, cw + 2, rh + 2);
     }
     bar(tile);
     hit = { tile, change, cw, rh, w, h, xd, rows, cols, t, base };
@@ -133,30 +165,6 @@
       }
       text(g, 'word', x + (sent.cols * cw) / 2, TOP + sent.rows * rh + 19, { align: 'center' });
     }
-  }
-
-  /** The change between two times, on the scale of the matrix; codes are exact to one step of that scale. */
-  function difference(now, before) {
-    if (now.change && now.changeFrom === before) return now.change;
-    const codes = new Uint8Array(now.codes.length);
-    let most = 0;
-    let broken = false;
-    for (let i = 0; i < codes.length; i++) {
-      const a = now.codes[i];
-      const b = before.codes[i];
-      if (a > C.LAST || b > C.LAST) {
-        codes[i] = a > C.LAST ? a : b;
-        broken = true;
-        continue;
-      }
-      // A code of difference zero is noise of the two roundings when it is off by one.
-      const d = Math.abs(a - b) <= 1 ? 0 : a - b;
-      most = Math.max(most, (Math.abs(d) / C.LAST) * (now.vmax - now.vmin));
-      codes[i] = Math.max(0, Math.min(C.LAST, C.MIDDLE + d));
-    }
-    const tile = { ...now, id: now.id + '-change', codes, bitmap: null, specials: null };
-    now.changeFrom = before;
-    return (now.change = { tile, most, broken });
   }
 
   let marksWidth = 37;
@@ -183,22 +191,32 @@
     });
   }
 
-  /** Length of every row; not shown where words were pooled, because then it cannot be known here. */
-  function norms(g, tile, xw, rh, cols) {
+  /** Cosine of every row with the chosen one, signed. */
+  function cosines(g, tile, now, x, rh) {
+    if (!now || !now.cosine || tile.rows !== tile.full_rows) return;
+    text(g, 'cos', x + 5, TOP - 8, { size: 9, align: 'center', colour: token('ink2') });
+    now.cosine.forEach((given, r) => {
+      const v = S.words.num(given);
+      g.fillStyle = Number.isFinite(v) ? S.colour.css(S.colour.diverging(v)) : token('nan');
+      g.fillRect(x, TOP + r * rh, 11, rh);
+    });
+    g.strokeStyle = token('line');
+    g.lineWidth = 1;
+    g.strokeRect(x - 0.5, TOP - 0.5, 12, tile.rows * rh + 1);
+  }
+
+  /** Length of every row, from exact values. */
+  function norms(g, tile, now, xw, rh) {
     const x = xw + marksWidth + 8;
-    if (tile.cols !== cols || tile.rows !== tile.full_rows) return;
+    if (!now || !now.norm || tile.rows !== tile.full_rows) return;
     text(g, '‖M‖', x, TOP - 8, { colour: token('ink2') });
-    const lengths = [];
-    for (let r = 0; r < tile.rows; r++) {
-      let n = 0;
-      for (let k = 0; k < tile.cols; k++) n += (C.value(tile.codes[r * tile.cols + k], tile) || 0) ** 2;
-      lengths.push(Math.sqrt(n));
-    }
-    const scale = Math.abs(tile.vmax) * Math.sqrt(cols) * 0.5;
-    g.fillStyle = token('line-strong');
+    const lengths = now.norm.map(S.words.num);
+    const scale = Math.max(1e-12, ...lengths.filter(Number.isFinite));
     lengths.forEach((n, r) => {
       const height = Math.max(1, Math.min(5, rh - 1));
-      if (Number.isFinite(n)) g.fillRect(x, TOP + r * rh + Math.floor((rh - height) / 2), Math.min(1, n / scale) * (WIDTH - 8 - x), height);
+      g.fillStyle = token(Number.isFinite(n) ? 'line-strong' : 'nan');
+      const room = WIDTH - 8 - x;
+      g.fillRect(x, TOP + r * rh + Math.floor((rh - height) / 2), Number.isFinite(n) ? (n / scale) * room : room, height);
     });
   }
 
@@ -237,23 +255,24 @@
     const at = locate(event);
     if (!at) return S.tip.hide();
     const { tile, change, t, base } = hit;
-    const from = at.which === 'M' ? tile : change && change.tile;
+    const from = at.which === 'M' ? tile : change;
     if (!from) return S.tip.hide();
     const v = C.value(from.codes[at.r * from.cols + at.c], from);
-    const about = `${at.which === 'M' ? 'Memory' : `Change since t = ${t - 1}`}\nt = ${t}, slot ${at.slot}, word ${at.word}`;
+    const about = `${at.which === 'M' ? 'Memory' : `Change since ${t ? `t = ${t - 1}` : 'the start'}`}\nt = ${t}, slot ${at.slot}, word ${at.word}`;
     const read = (time) => ({ ...base, t: time, slot: at.slot });
     const id = `${base.memory}/memory`;
     const pick = (cell) => cell && cell.get(id) && cell.get(id)[at.word];
     const exact = async (ask) => {
       const now = pick(await S.api.cell(read(t)));
-      return at.which === 'M' ? now : now - pick(await S.api.cell(read(t - 1)));
+      if (at.which === 'M') return now;
+      return t ? now - pick(await S.api.cell(read(t - 1))) : undefined;
     };
     S.tip.show(event.clientX, event.clientY, about, `≈ ${S.words.short(v)}`, (ask) => (ask ? exact() : null));
   }
 
   function onDown(event) {
     const at = locate(event);
-    if (at) S.store.set({ slot: at.slot }, true);
+    if (at) S.store.set({ slot: at.slot, word: S.store.state.slot === at.slot && S.store.state.word === at.word ? null : at.word }, true);
   }
 
   S.memory = { mount, draw };

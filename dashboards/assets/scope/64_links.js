@@ -20,13 +20,16 @@
     dom = {
       sub: el('span.sub'),
       side: el('span.sub'),
-      canvas: el('canvas.sc-matrix', { role: 'img' }),
+      canvas: el('canvas.sc-matrix', { role: 'img', tabindex: 0 }),
       walk: el('div.sc-walk', { 'aria-live': 'off' }),
+      said: el('p.sc-sentence'),
+      forms: el('div.ln-seg.sc-forms', { role: 'group', 'aria-label': 'How links are drawn' }),
       note: el('div.sc-cardnote'),
     };
-    const head = el('div.sc-hd', {}, el('span.ttl', {}, 'Link matrix'), dom.sub, el('span.spring'), dom.side);
+    const head = el('div.sc-hd', {}, el('h2.ttl', {}, 'Links'), dom.sub, el('span.spring'), dom.side, dom.forms);
+    for (const [name, title] of [['matrix', 'Matrix'], ['arcs', 'Arcs']]) dom.forms.append(el('button', { type: 'button', 'data-form': name, onclick: () => S.store.set({ links: name }, true) }, title));
     dom.body = el('div.sc-linkbody', {}, dom.canvas, dom.walk);
-    dom.card = el('section.card.sc-links', { 'aria-label': 'Link matrix at the chosen time', role: 'group' }, head, dom.body, dom.note);
+    dom.card = el('section.card.sc-links', { 'aria-label': 'Link matrix at the chosen time', role: 'group' }, head, dom.body, dom.said, dom.note);
     dom.canvas.addEventListener('pointermove', onMove);
     dom.canvas.addEventListener('pointerleave', S.tip.hide);
     dom.canvas.addEventListener('pointerdown', onDown);
@@ -39,6 +42,7 @@
     say(dom.note, words);
     dom.note.hidden = !words;
     dom.body.hidden = true;
+    dom.said.hidden = dom.forms.hidden = true;
     say(dom.sub, '');
     say(dom.side, '');
   }
@@ -91,8 +95,10 @@
     const base = { run: s.run, rec: frame.index, item: s.item, memory: frame.memory };
     const tile = S.matrices.at(base, field, writeHead, t, frame.times, S.page.invalidate);
     if (tile instanceof Error) return empty('error', `The link matrix could not be read: ${tile.message}`);
-    dom.body.hidden = false;
+    dom.body.hidden = dom.said.hidden = dom.forms.hidden = false;
     dom.note.hidden = true;
+    for (const button of dom.forms.children) put(button, 'aria-pressed', button.dataset.form === s.links);
+    const chain = told(base, t, writeHead);
     put(dom.card, 'data-state', tile ? 'ready' : 'loading');
     put(dom.card, 'data-time', tile ? t : '');
     const last = lastWrites(frame, t);
@@ -101,14 +107,29 @@
     say(dom.sub, pooled ? `max-pooled ${slots} to ${tile.rows}, in slot order` : order ? 'rows and columns in order of writing' : 'in slot order');
     say(dom.side, field.derived ? 'derived, same 0 to 1 scale' : 'same 0 to 1 scale');
     const heavy = field.derived && S.matrixFields.sizeOf(field) > 2 ** 20;
-    paint(tile, order, slots, heavy ? `deriving ${slots} × ${slots} links` : 'loading');
+    say(dom.said, chain ? [chain.sentence, chain.followed].filter(Boolean).join(' ') : '');
+    put(dom.said, 'title', dom.said.textContent);
+    if (s.links === 'arcs') S.arcs.paint(dom.canvas, chain, last, slots);
+    else paint(tile, order, slots, heavy ? `deriving ${slots} × ${slots} links` : 'loading');
     walk(base, t, s.slot, writeHead);
-    put(dom.canvas, 'aria-label', `Link matrix at time ${t}, ${order ? 'ordered by write time' : 'in slot order'}; chosen slot ${s.slot}`);
+    put(dom.canvas, 'aria-label', `Link matrix at time ${t}, ${order ? 'ordered by write time' : 'in slot order'}; chosen slot ${s.slot}. ${chain ? chain.sentence : ''}`);
   }
+
+  /** The strongest links and the sentence about the chain; asked for when time rests. */
+  function told(base, t, head) {
+    const parts = { time: t, head, reader: S.store.state.head };
+    const known = S.api.tellNow(base, 'arcs', parts);
+    if (known) return known;
+    clearTimeout(chainTimer);
+    chainTimer = setTimeout(() => S.page.active() && S.api.tell(base, 'arcs', parts).then(S.page.invalidate, () => {}), REST_MS);
+    return null;
+  }
+
+  let chainTimer = 0;
 
   function paint(tile, order, slots, waiting) {
     const n = tile ? tile.rows : Math.min(slots, 184);
-    const c = Math.max(1, Math.min(11, Math.floor(SIDE / n)));
+    const c = Math.max(1, Math.min(dom.card.parentElement.clientHeight > 760 ? 11 : 9, Math.floor(SIDE / n)));
     const side = n * c;
     const g = S.draw.fit(dom.canvas, Math.max(side, 110) + LEFT + 8, TOP + side + 20);
     g.strokeStyle = token('line');
@@ -202,12 +223,14 @@
   }
 
   function onMove(event) {
+    if (S.store.state.links === 'arcs') return S.arcs.hover(event);
     const at = locate(event);
     if (!at) return S.tip.hide();
     S.tip.show(event.clientX, event.clientY, `Link from slot ${at.from} to slot ${at.to}`, `≈ ${S.words.short(C.value(at.code, hit.tile))}`, null);
   }
 
   function onDown(event) {
+    if (S.store.state.links === 'arcs') return S.arcs.press(event);
     const at = locate(event);
     if (at) S.store.set({ slot: at.to }, true);
   }

@@ -15,22 +15,72 @@
 
   function mount() {
     dom = {
-      title: el('span.ttl'),
+      title: el('h2.ttl'),
       sub: el('span.sub'),
       canvas: el('canvas', { role: 'img' }),
       numbers: el('dl.sc-numbers'),
       sentence: el('p.sc-sentence', { 'data-role': 'slot-sentence' }),
       note: el('div.sc-cardnote'),
+      watch: el('p.sc-sentence.sc-watch', { role: 'status' }),
+      events: el('ol.sc-events', { tabindex: 0, 'aria-label': 'Events of this slot, in order of time' }),
     };
     dom.now = el('div.sc-slotnow');
     dom.body = el('div.sc-slotbody', {}, dom.canvas, dom.now, dom.numbers);
-    dom.card = el('section.card.sc-slot', { 'aria-label': 'The chosen slot', role: 'group' }, el('div.sc-hd', {}, dom.title, dom.sub), dom.body, dom.sentence, dom.note);
+    dom.card = el('section.card.sc-slot', { 'aria-label': 'The chosen slot', role: 'group' }, el('div.sc-hd', {}, dom.title, dom.sub, el('span.spring'), ...buttons()), dom.body, dom.sentence, dom.watch, dom.events, dom.note);
     dom.canvas.addEventListener('pointerdown', onDown);
     drawn = null;
     return dom.card;
   }
 
+  /** Back to the writer, on to the next overwrite, and to the origin of what is read: as keys b, n, g. */
+  function buttons() {
+    const button = (words, key, title, run) => el('button.btn', { type: 'button', title: `${title} (${key})`, onclick: run }, words, el('kbd', {}, key));
+    return [
+      button('Writer', 'b', 'Back to the write behind what is here', () => S.watch.toWriter()),
+      button('Overwrite', 'n', 'On to the next overwrite', () => S.watch.toNext()),
+      button('Lineage', 'g', 'Lineage of this read', () => S.session.go('lineage')),
+    ];
+  }
+
+  let listed = '';
+
+  /** The life of the slot, or of one cell of it, as a list; a row goes to its time. */
+  function events(query, t) {
+    const said = S.watch.now();
+    if (!said) {
+      const key = JSON.stringify([query, S.store.state.word]);
+      if (eventsFailed !== key) {
+        clearTimeout(eventsTimer);
+        eventsTimer = setTimeout(() => S.page.active() && S.watch.load().then(S.page.invalidate, () => (eventsFailed = key)), REST_MS);
+      }
+      dom.events.hidden = true;
+      return;
+    }
+    const shown = said.events.filter((e) => e.kind !== 'read' || num(e.weight) >= 0.05);
+    const key = JSON.stringify([query, S.store.state.word, shown.length]);
+    dom.events.hidden = !shown.length;
+    if (listed !== key || dom.events.said !== said) {
+      listed = key;
+      dom.events.said = said;
+      const mark = { written: '▼', erased: '✕', freed: '○', read: '●' };
+      dom.events.replaceChildren(
+        ...shown.slice(0, 300).map((e) => {
+          const kind = el('span.sc-kind', { 'data-kind': e.kind, 'aria-hidden': 'true' }, mark[e.kind]);
+          const go = el('button', { type: 'button', 'data-time': e.time, onclick: () => S.store.set({ t: e.time }, true) }, kind, S.watch.sentence(e));
+          return el('li', {}, go);
+        })
+      );
+    }
+    for (const button of dom.events.querySelectorAll('button')) put(button, 'aria-current', Number(button.dataset.time) === t ? 'time' : 'false');
+  }
+
+  let eventsTimer = 0;
+  let eventsFailed = '';
+
   function empty(state, words) {
+    dom.events.hidden = true;
+    say(dom.watch, '');
+
     put(dom.card, 'data-state', state);
     dom.body.hidden = true;
     dom.note.hidden = false;
@@ -44,7 +94,8 @@
 
   function draw(about, frame) {
     const s = S.store.state;
-    say(dom.title, frame && !hasSlots(frame) ? 'Slot' : `Slot ${s.slot}`);
+    say(dom.title, frame && !hasSlots(frame) ? 'Slot' : `Slot ${s.slot}${s.word === null ? '' : `, word ${s.word}`}`);
+    say(dom.watch, S.watch.said());
     if (!frame || !about) {
       say(dom.sub, '');
       return empty(...S.status.nothing());
@@ -61,6 +112,7 @@
       dom.body.hidden = false;
       dom.note.hidden = true;
       put(dom.card, 'data-state', 'ready');
+      events(query, t);
       return paint(life, t, s.slot);
     }
     if (failedKey === key) return;
@@ -178,5 +230,6 @@
     if (t >= 0 && t < scale.T) S.store.set({ t }, true);
   }
 
+  S.watch.listen(() => S.page.invalidate && S.page.invalidate());
   S.slotCard = { mount, draw };
 })();

@@ -19,7 +19,7 @@
   }
 
   function make(field) {
-    const card = { sub: el('span.sub'), canvas: el('canvas.sc-matrix', { role: 'img' }) };
+    const card = { sub: el('span.sub'), canvas: el('canvas.sc-matrix', { role: 'img', tabindex: 0 }) };
     const head = el('div.sc-hd', {}, el('span.ttl', {}, field.title || S.words.titleOf(field.field)), card.sub);
     card.node = el('section.card', { 'data-field': field.field, role: 'group' }, head, card.canvas);
     card.canvas.addEventListener('pointermove', (event) => hover(card, event));

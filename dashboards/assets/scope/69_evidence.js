@@ -26,10 +26,16 @@
     S.page.invalidate();
   };
 
-  function clear() {
-    for (const ring of rings) ring.remove();
-    rings.clear();
-    for (const node of document.querySelectorAll('#scope-root [data-evidence]')) node.removeAttribute('data-evidence');
+  /** Take away what marks another finding; what still holds stays, so that nothing blinks while somebody scrubs. */
+  function keep(wantedRings, field, severity) {
+    for (const ring of [...rings]) {
+      if (wantedRings.has(ring) && ring.isConnected) continue;
+      ring.remove();
+      rings.delete(ring);
+    }
+    for (const node of document.querySelectorAll('#scope-root [data-evidence]')) {
+      if (node.dataset.field !== field || node.dataset.evidence !== severity) node.removeAttribute('data-evidence');
+    }
   }
 
   function draw(frame) {
@@ -39,13 +45,13 @@
     // A finding that was just chosen has its field brought into view; scrolling away from it later is left alone.
     if (key !== lastKey && f) wanted = S.findings.fieldOf(f);
     if (key !== lastKey && !f && S.store.state.finding === null) lastKey = key;
-    clear();
     dom.bar.hidden = !f;
+    const here = Boolean(f && frame && S.findings.isHere(f));
+    // While a record is on its way what is on the screen stays as it is.
+    if (frame || !f) keep(here ? ring(f) : new Set(), here ? S.findings.fieldOf(f) : '', here ? f.severity : '');
     if (f) {
       lastKey = key;
       put(dom.bar, 'data-severity', f.severity);
-      const here = frame && S.findings.isHere(f);
-      if (here) ring(f);
       words(f, frame, here);
     }
     if (frame && wanted) bring(frame);
@@ -63,17 +69,19 @@
     if (node) node.scrollIntoView({ block: 'nearest' });
   }
 
-  /** Mark the cells: in the panels of the field, or the card that shows it. */
+  /** Mark the cells: in the panels of the field, or the card that shows it. Returns the rings. */
   function ring(f) {
+    const made = new Set();
     const field = S.findings.fieldOf(f);
     for (const panel of S.panels.shown) {
       if (!panel.tile || panel.tile.field !== field) continue;
       if (f.head !== null && panel.tile.head !== null && panel.tile.head !== undefined && panel.tile.head !== f.head) continue;
-      around(panel, f);
+      made.add(around(panel, f));
     }
     for (const node of document.querySelectorAll('#scope-root .card[data-field], #scope-root .sc-restrow')) {
       if (node.dataset.field === field) put(node, 'data-evidence', f.severity);
     }
+    return made;
   }
 
   function around(panel, f) {
@@ -85,11 +93,14 @@
     const byRow = rowed && f.slot !== null && f.slot < tile.full_rows;
     const y = byRow ? C.cellOf(f.slot, tile.full_rows, tile.rows) * rh : 0;
     const h = byRow ? rh : height;
-    const mark = el('div.sc-ring', { 'data-severity': f.severity, 'data-time': f.time, 'data-slot': f.slot });
+    const known = [...rings].find((one) => one.parentElement === panel.node);
+    const mark = known || el('div.sc-ring');
+    for (const [name, given] of [['severity', f.severity], ['time', f.time ?? ''], ['slot', f.slot ?? '']]) put(mark, `data-${name}`, given);
     const gap = 2;
     Object.assign(mark.style, { width: `${w + 2 * gap}px`, height: `${h + 2 * gap}px`, transform: `translate(${x - gap}px, ${y - gap}px)` });
-    panel.node.append(mark);
+    if (!known) panel.node.append(mark);
     rings.add(mark);
+    return mark;
   }
 
   /** Where it is, and what the numbers do there. */

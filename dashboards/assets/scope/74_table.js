@@ -34,6 +34,9 @@
 
   /** Exact values of the focused panel around (t, slot). */
   async function open() {
+    const card = document.activeElement && document.activeElement.closest('#scope-root .sc-right .card[data-field]');
+    const matrix = card && S.panels.metaOf(card.dataset.field);
+    if (matrix) return openField(matrix, Math.min(S.store.state.t, S.panels.frame.times - 1));
     const panel = S.panels.focused();
     if (!panel) return;
     const { tile } = panel;
@@ -94,13 +97,13 @@
   }
 
   /** All values of a field that has no panel, as far as the route gives them. */
-  async function openField(field) {
+  async function openField(field, at) {
     const body = shell(`${field.title || field.name}, exact values`);
     const s = S.store.state;
     const count = (field.shape || []).reduce((a, b) => a * b, 1);
     try {
-      const time = count > LIMIT && field.axes.includes('time') ? s.t : null;
-      const answer = await S.api.fieldValues({ run: s.run, rec: S.panels.frame.index, item: s.item, field: field.field, head: null, time });
+      const time = at !== undefined ? at : count > LIMIT && field.axes.includes('time') ? s.t : null;
+      const answer = await S.api.fieldValues({ run: s.run, rec: S.panels.frame.index, item: s.item, field: field.field, head: at === undefined ? null : Math.min(s.head, S.matrixFields.pictures(field) - 1), time });
       const { values } = answer;
       body.replaceChildren(anyShape(values), el('p.sub', {}, `${(field.axes || []).join(' × ')} = ${(field.shape || []).join(' × ')}${time === null ? '' : `, at t = ${time}`}`));
     } catch (error) {

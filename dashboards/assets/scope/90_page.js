@@ -91,6 +91,7 @@
     const now = frame || null;
     S.toolbar.draw(about || lastAbout, S.panels.frame);
     S.memory.draw(about, now);
+    S.panels.explain();
     S.links.draw(about, now);
     S.slotCard.draw(about, now);
     S.extra.draw(about, now);

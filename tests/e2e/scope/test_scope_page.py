@@ -323,6 +323,6 @@ def test_the_slot_card_says_its_last_write(scope, url, last):
     writes = last["write_weights"][:, 0, 0]
     slot = int(np.argmax(writes[5]))
     scope.open(url, "copy", f"t=10&slot={slot}")
-    sentence = scope.page.locator(".sc-sentence")
-    scope.until("document.querySelector('.sc-sentence').textContent.startsWith('Last write')")
+    sentence = scope.page.locator("[data-role=slot-sentence]")
+    scope.until("document.querySelector('[data-role=slot-sentence]').textContent.startsWith('Last write')")
     assert sentence.inner_text().startswith(f"Last write t = 5, weight {writes[5, slot]:.2f}.")
