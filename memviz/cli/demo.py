@@ -19,7 +19,7 @@ from memviz.cli.common import say_errors, server_options
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the model and of the data.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the trace  [default: runs/NAME]")
 @click.option("--every", type=click.IntRange(1), help="Record every so many steps.")
-@click.option("--babi", metavar="PATH", help="babi: learn from the files of bAbI in this folder.")
+@click.option("--babi", metavar="PATH", help="babi: learn from the stories of bAbI in this folder, file or archive.")
 @click.option("--glove", metavar="PATH", help="babi: take word vectors from this file of GloVe.")
 @click.option("--device", default="cpu", show_default=True, help="torch device: cpu, cuda, cuda:1.")
 @click.option("--from-scratch", is_flag=True, help="Train even where a trained model comes with memviz.")

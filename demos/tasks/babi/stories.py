@@ -7,9 +7,8 @@ number 1 begins a new story, and questions are numbered with the statements (Wes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from memviz.demos.tasks.babi.families import FAMILIES, recognise
 from memviz.errors import MemvizError
@@ -58,7 +57,7 @@ def parse(lines: Iterable[str], where: str = "bAbI", task: int | None = None) ->
         task: number of the family; None reads it off each story (`families.recognise`).
 
     Raises:
-        BabiError: a line that is not of the format, or a story of no family.
+        BabiError: a line that is not of the format, a question about nothing, or a story of no family.
     """
     statements: list[str] = []
     places: dict[int, int] = {}
@@ -88,64 +87,11 @@ def parse(lines: Iterable[str], where: str = "bAbI", task: int | None = None) ->
             statements.append(rest.strip())
             continue
         parts = [part.strip() for part in rest.split("\t")]
+        if not statements or not all(parts[:2]):
+            raise BabiError(f"{where}, line {at}: expected a question after a statement, with its answer, got {rest!r}")
         try:
             supporting = tuple(places[int(text)] for text in parts[2].split()) if len(parts) > 2 else ()
         except (KeyError, ValueError):
             raise BabiError(f"{where}, line {at}: {parts[2]!r} are not numbers of statements before it") from None
         pending.append(Story(0, tuple(statements), parts[0], parts[1].lower(), supporting))
     yield from finished()
-
-
-def read_file(path: Path, task: int | None = None) -> list[Story]:
-    """All stories of one file; see `parse`."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            return list(parse(file, path.name, task))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BabiError(f"{path} cannot be read: {error}") from error
-
-
-def read_folder(path: str | Path, part: str, tasks: Sequence[int] = ()) -> list[Story]:
-    """The stories of a folder of bAbI files.
-
-    Known are the standard files `qa<number>_<name>_<part>.txt` and a mixed file `all_shuffled_<part>.txt`, in the
-    folder itself or in the `en` of it or of its `data` or `tasks_1-20_v1-2`. `en-10k` and other sets are named by
-    their own folder. A file itself is read too.
-
-    Args:
-        path: the folder.
-        part: "train" or "test".
-        tasks: only these families; all by default.
-
-    Raises:
-        BabiError: there are no such files there, or they cannot be read.
-    """
-    root = Path(path).expanduser()
-    if root.is_file():
-        chosen = read_file(root, _task_of(root))
-    else:
-        chosen = []
-        for folder in (root, *(root / below for below in ("en", "data/en", "tasks_1-20_v1-2/en"))):
-            standard = sorted(folder.glob(f"qa*_{part}.txt"))
-            mixed = folder / f"all_shuffled_{part}.txt"
-            if standard:
-                wanted = [file for file in standard if not tasks or _task_of(file) in tasks]
-                chosen = [story for file in wanted for story in read_file(file, _task_of(file))]
-            elif mixed.is_file():
-                chosen = read_file(mixed)
-            if standard or mixed.is_file():
-                break
-        else:
-            raise BabiError(
-                f"{root} holds no bAbI stories: expected qa1_single-supporting-fact_{part}.txt and so on, or "
-                f"all_shuffled_{part}.txt; give the folder that holds them, such as tasks_1-20_v1-2/en"
-            )
-    stories = [story for story in chosen if not tasks or story.task in tasks]
-    if not stories:
-        raise BabiError(f"{root} holds no {part} stories of task {', '.join(map(str, tasks))}")
-    return stories
-
-
-def _task_of(path: Path) -> int | None:
-    found = re.match(r"qa(\d+)_", path.name)
-    return int(found[1]) if found and 1 <= int(found[1]) <= len(FAMILIES) else None

@@ -16,11 +16,12 @@ from memviz.demos.models.dmn import DMN, DMNOutput
 from memviz.demos.models.dmn_loss import gate_loss
 from memviz.demos.models.options import at_least_one, not_negative, number
 from memviz.demos.tasks.babi.families import FAMILIES
+from memviz.demos.tasks.babi.files import read_files
 from memviz.demos.tasks.babi.generate import generate
 from memviz.demos.tasks.babi.glove import read_glove
 from memviz.demos.tasks.babi.record import story_labels
 from memviz.demos.tasks.babi.sources import Drawn, Generated, Source
-from memviz.demos.tasks.babi.stories import Story, read_folder
+from memviz.demos.tasks.babi.stories import Story
 from memviz.demos.tasks.babi.vocabulary import EncodedStories, Vocabulary
 from memviz.demos.tasks.task import Maker
 from memviz.errors import OptionError
@@ -86,7 +87,7 @@ class BabiTask:
 
     Attributes:
         tasks: which families: "1", "1,2,3" or "joint" for all twenty.
-        babi: folder of bAbI files to learn from; empty for stories made on the spot.
+        babi: folder, file or archive of bAbI stories to learn from; empty for stories made on the spot.
         glove: file of GloVe vectors, which then stay as they are; empty for learned word vectors.
         supervision: weight of the supporting facts in the loss of the gates; 0 for answers alone.
         l2: weight of the sum of squares of all weights in the loss.
@@ -143,7 +144,7 @@ class BabiTask:
 
         What is kept apart is whole tellings, so that no question of a story that was learned from is among it.
         """
-        told = _tellings(read_folder(self.babi, "train", self.families))
+        told = _tellings(read_files(self.babi, "train", self.families))
         Random(self.split).shuffle(told)
         apart: list[Story] = []
         kept: list[Story] = []
@@ -152,7 +153,7 @@ class BabiTask:
             take = wanted[telling[0].task] >= 0.5
             wanted[telling[0].task] -= take
             (apart if take else kept).extend(telling)
-        return kept, apart, read_folder(self.babi, "test", self.families)
+        return kept, apart, read_files(self.babi, "test", self.families)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
