@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from memviz.demos.models.dmn import DMN
 from memviz.demos.tasks.babi.families import FAMILIES
@@ -85,12 +88,16 @@ class Results:
     def table(self) -> Table:
         """Accuracy per family beside the published figures."""
         table = Table(
-            title="right answers in %", caption=f"{self.passed} of {len(self.asked)} families at 95 % or more"
+            title="right answers in %",
+            caption=f"{self.passed} of {len(self.asked)} families at {PASSED:g} % or more; the others as published",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
         )
-        table.add_column("task")
-        table.add_column("measured", justify="right", style="bold")
+        table.add_column("task", no_wrap=True)
+        table.add_column("ours", justify="right", style="bold")
         for name in PUBLISHED:
-            table.add_column(name, justify="right")
+            table.add_column(name.replace(" ", "\n"), justify="right")
         for task in sorted(self.asked):
             others = (f"{column[task - 1]:g}" for column in PUBLISHED.values())
             table.add_row(f"{task:2d} {FAMILIES[task - 1].name}", f"{self.accuracy(task):.1f}", *others)
@@ -98,6 +105,35 @@ class Results:
         table.add_section()
         table.add_row("mean", f"{self.mean:.2f}", *means)
         return table
+
+    def confusion_table(self, task: int) -> Table:
+        """The confusion matrix of a family for people: a row per right answer, a column per given one."""
+        words, counts = self.confusion(task)
+        table = Table(
+            title=f"task {task}, {FAMILIES[task - 1].name}: right answers down, given ones across",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        table.add_column("")
+        for word in words:
+            table.add_column(Text(word.replace(",", ",\n")), justify="right")
+        for word, row in zip(words, counts, strict=True):
+            cells = (Text(str(n or ""), "bold" if w == word else "") for w, n in zip(words, row, strict=True))
+            table.add_row(Text(word), *cells)
+        return table
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as an object of JSON: `families` by number with `asked`, `accuracy` and `confusion`."""
+        families = {}
+        for task in sorted(self.asked):
+            answers, counts = self.confusion(task)
+            families[str(task)] = {
+                "name": FAMILIES[task - 1].name,
+                "asked": self.asked[task],
+                "accuracy": self.accuracy(task),
+                "confusion": {"answers": answers, "counts": counts},
+            }
+        return {"mean": self.mean, "passed": self.passed, "families": families}
 
 
 @torch.no_grad()
