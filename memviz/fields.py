@@ -152,6 +152,13 @@ _FIELDS = (
         "exponent of the backward weights",
         1.0,
     ),
+    _gate(
+        "memory_influence",
+        "Memory influence",
+        "time batch",
+        "ρ",
+        "share of the output that comes through what was read; the rest comes from the controller",
+    ),
     _gate("interpolation_gate", "Interpolation gate", "time batch head", "g", "content (1) or previous weighting (0)"),
     _weight(
         "shift_weights", "Shift weights", "time batch head shift", "s", "distribution over allowed shifts", "shift"

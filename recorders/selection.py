@@ -17,6 +17,9 @@ from memviz.trace.schema import MemorySchema
 INTERNALS = frozenset({"write_content_weights", "read_content_weights", "forward_weights", "backward_weights"})
 """Intermediate results that `fields="default"` leaves out of what adapters reach."""
 
+OPT_IN = frozenset({"memory_influence"})
+"""What is computed beside the model for those who ask for it by name, or for everything."""
+
 STATES = frozenset({"memory", "link_matrix", "usage", "precedence_weights", "read_vectors", "allocation_weights"})
 """What `fields="default"` leaves out where a law lets memviz derive it exactly."""
 
@@ -71,7 +74,7 @@ class FieldChoice:
         if self.mode == "all":
             return frozenset({*reachable, *named})
         wanted = frozenset(reachable if info.tapped or memory == fields.MODEL else set(reachable) - INTERNALS)
-        wanted -= frozenset(info.attributes.get("on_request", ()))
+        wanted -= OPT_IN.union(info.attributes.get("on_request", ()))
         droppable = (STATES | INTERNALS) & wanted
         derived = derivable(MemorySchema(memory, info.law, attributes=info.attributes), wanted - droppable) & droppable
         frames = {f"{fields.FINAL_PREFIX}{name}" for name in KEYFRAMES if name in derived - named}

@@ -3,6 +3,7 @@
     weights = memviz.tap("read_weights", weights)                                # axes of the catalogue, without time
     score = memviz.tap("score", score, axes=("batch", "slot"))                   # a field of your own
     states = memviz.tap("memory", states, axes=("time", "batch", "slot", "word"))    # all times at once
+    memviz.tap("cosine", lambda: similarity(keys, rows), axes=("batch", "slot"))     # computed only when recorded
 
 The n-th tap of a name within one forward is time n. While no recorder is active a tap costs one global lookup.
 """
@@ -12,15 +13,18 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from types import FrameType
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from memviz import fields
+from memviz.errors import RecorderError
 from memviz.recorders.adapters.base import clean_path
+from memviz.recorders.calls import beside
 from memviz.recorders.capture import Capture, Channel, MemoryInfo, open_captures
 from memviz.recorders.probes import Keep, value_axes
 
@@ -36,7 +40,10 @@ _active = 0
 """Number of captures open in any thread; a tap looks no further while it is 0."""
 
 
-def tap(name: str, tensor: Tensor, axes: Sequence[str] | None = None) -> Tensor:
+Value = TypeVar("Value", bound="Tensor | Callable[[], Tensor]")
+
+
+def tap(name: str, tensor: Value, axes: Sequence[str] | None = None) -> Value:
     """Let active recorders see a tensor, and return it unchanged.
 
     The memory is named by the path of the nearest nn.Module whose method is on the Python stack ("memory" for the
@@ -46,7 +53,8 @@ def tap(name: str, tensor: Tensor, axes: Sequence[str] | None = None) -> Tensor:
     Args:
         name: a field of the catalogue (memviz.fields), `initial/<field>` or `final/<field>` for the state before the
             first and after the last time, or a name of your own, with `axes`.
-        tensor: the value at this time.
+        tensor: the value at this time; or a function that computes it, which is called, without gradients, only when
+            a recorder takes it. It must draw no random numbers and write into nothing.
         axes: its axes in the order that it has them. Default: those of the catalogue without `time`. With `time` among
             them the one call brings all times.
 
@@ -62,11 +70,21 @@ def tap(name: str, tensor: Tensor, axes: Sequence[str] | None = None) -> Tensor:
                 if index is None:
                     index = _find_channel(model, capture, frame, name, axes)
                 if index != IGNORED:
-                    capture.put(index, tensor)
+                    plain = type(tensor) is Tensor or isinstance(tensor, Tensor)  # the latter alone is slow
+                    capture.put(index, tensor if plain else _computed(tensor))
             except Exception as error:
                 capture.on_error(error, name)
             capture.nanoseconds += perf_counter_ns() - start
     return tensor
+
+
+def _computed(value: Any) -> Tensor:
+    """The value of a tap that is a function."""
+    with beside(torch.device("cpu")), torch.autocast("cuda", enabled=False):
+        found = value()
+    if not isinstance(found, Tensor):
+        raise RecorderError(f"expected a tensor, or a function that gives one; got {type(found).__name__}")
+    return found
 
 
 def captures_changed(difference: int) -> None:

@@ -216,7 +216,10 @@ class DNC(nn.Module):
                 last_read = reads
             seen.append(below)
         # The output does not feed back, so it is computed for all times at once.
-        output = self.output(torch.stack(seen, dim=1 if self.batch_first else 0))
+        shown = torch.stack(seen, dim=1 if self.batch_first else 0)
+        output = self.output(shown)
+        if pass_through_memory:
+            own[-1].show_influence(self.output, shown, shown.shape[2] - self.hidden_size, self.batch_first)
         if self.wiring == "package" and not pass_through_memory:
             reads = torch.zeros_like(reads)  # the package returns none, and takes none for zeros
         return output, self._state(controller, memories, reads)

@@ -16,6 +16,7 @@ import memviz
 from memviz.demos.models import addressing, links, lookup, options
 from memviz.demos.models.dnc_interface import Bounds, IndependentLinears, Interface, Layout
 from memviz.demos.models.dnc_state import MemoryState, check_parts
+from memviz.demos.models.influence import ShowsInfluence
 from memviz.recorders.controls import BEFORE, Access, ControlPoint
 
 
@@ -29,7 +30,7 @@ def _control_points(layout: Layout) -> tuple[ControlPoint, ...]:
     return ControlPoint("step", step), ControlPoint("follow", walks, result=True)
 
 
-class DNCMemory(nn.Module):
+class DNCMemory(ShowsInfluence):
     """N slots of W words, written by content or to free slots, read by content or along the order of writing.
 
     Args:

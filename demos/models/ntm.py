@@ -138,43 +138,71 @@ class NTM(nn.Module):
 
     def initial_state(self, batch: int) -> NTMState:
         """The state before the first time, on the device and in the dtype of the parameters."""
-        memory, reads = self.initial(batch)
-        self.memory.begin(memory, reads, uniform=self.initial.uniform)
-        return NTMState(self.controller.initial_state(batch), memory, reads)
+        return self._begin(None, batch, False)
 
-    def forward(self, x: Tensor, state: NTMState | None = None) -> tuple[Tensor, NTMState]:
+    def forward(
+        self,
+        x: Tensor,
+        state: NTMState | Sequence[Any] | None = None,
+        reset_experience: bool = False,
+        pass_through_memory: bool = True,
+    ) -> tuple[Tensor, NTMState]:
         """Run over a sequence.
 
         Args:
             x: [batch, time, input_channel], or [time, batch, input_channel] without `batch_first`.
-            state: where to go on from; the initial state by default.
+            state: where to go on from, as (controller, memory, read vectors); each of them may be None for its initial
+                value, and so may the whole.
+            reset_experience: begin with the memory and the heads as they are at the very beginning, whatever `state`
+                says of them; the rest of it counts.
+            pass_through_memory: False: run the controller alone; the memory stays as it is, and wherever reads are
+                used, those of `state` are.
 
         Returns:
             The output, with the axes of `x` and `output_size` channels, and the state afterwards.
 
         Raises:
-            OptionError: an input of another shape, a ValueError.
+            OptionError: an input of another shape, or a state of other parts or another batch, a ValueError.
         """
         options.sequence(x, self.input_size, self.batch_first)
         times = x.unbind(1 if self.batch_first else 0)
-        if state is None:
-            state = self.initial_state(len(times[0]))
-        else:
-            self.memory.begin(state.memory, state.read_vectors)
-        controller, memory, reads = state
+        controller, memory, reads = self._begin(state, len(times[0]), reset_experience)
 
         seen = []
         for x_t in times:
             hidden, controller = self.controller(torch.cat((x_t, reads.flatten(1)), dim=1), controller)
             shown = controller[-1][1] if self.heads_see == "cell" else hidden
-            reads, memory = self.memory(shown, memory)
+            if pass_through_memory:
+                reads, memory = self.memory(shown, memory)
             both = self.output_sees == "controller and reads"
             seen.append(torch.cat((hidden, reads.flatten(1)), dim=1) if both else hidden)
         # The output does not feed back, so it is computed for all times at once.
-        output = self.output(torch.stack(seen, dim=1 if self.batch_first else 0))
+        outcome = torch.stack(seen, dim=1 if self.batch_first else 0)
+        output = self.output(outcome)
+        if self.output_sees == "controller and reads":
+            self.memory.show_influence(self.output, outcome, reads.flatten(1).shape[1], self.batch_first)
         if self.output_activation == "sigmoid":
             output = torch.sigmoid(output)
         return output, NTMState(controller, memory, reads)
+
+    def _begin(self, state: Sequence[Any] | None, batch: int, reset_experience: bool) -> NTMState:
+        """What the first time begins with, shown to memviz."""
+        given = (None, None, None) if state is None else tuple(state)
+        if len(given) != 3:
+            raise OptionError(f"a state is (controller, memory, read vectors), not {len(given)} parts")
+        controller, memory, reads = given
+        start = None
+        if memory is None or reads is None or reset_experience:
+            start = self.initial(batch)
+        fresh = memory is None or reset_experience
+        if start is not None:
+            memory = start.memory if fresh else memory
+            reads = start.read_vectors if reads is None else reads
+        for part in (memory.memory, reads):
+            if len(part) != batch:
+                raise OptionError(f"the state is of a batch of {len(part)}, the input of {batch}")
+        self.memory.begin(memory, reads, uniform=fresh and self.initial.uniform)
+        return NTMState(self.controller.initial_state(batch) if controller is None else controller, memory, reads)
 
 
 _UNUSUAL = ("cell", "controller")

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 import memviz
 from memviz.demos.models import addressing
+from memviz.demos.models.influence import ShowsInfluence
 from memviz.demos.models.lookup import content_weights
 from memviz.demos.models.ntm_addressing import locate, shift_tables
 from memviz.demos.models.ntm_options import (
@@ -70,7 +71,7 @@ _CONTROLS = (
 """Where `memviz.ablate` can change a run: what a time begins with."""
 
 
-class NTMMemory(nn.Module):
+class NTMMemory(ShowsInfluence):
     """N slots of W words and the heads that move over them by content and by shifts.
 
     Args:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import memviz
 from memviz.demos.models import addressing
+from memviz.demos.models.influence import ShowsInfluence
 from memviz.demos.models.sparse_bank import Bank, SparseState
 from memviz.demos.models.sparse_links import Precedence
 from memviz.demos.models.sparse_search import Search, similarity
@@ -45,7 +46,7 @@ class SparseInterface(NamedTuple):
     read_modes: Tensor | None
 
 
-class SparseMemory(nn.Module):
+class SparseMemory(ShowsInfluence):
     """N slots of W words, of which a time reads and writes a few.
 
     Args:

@@ -124,7 +124,10 @@ class SparseModel(nn.Module):
         if pass_through_memory:
             self.memory.close(memory)
         # The output does not feed back, so it is computed for all times at once.
-        output = self.output(torch.stack(seen, dim=1 if self.batch_first else 0))
+        shown = torch.stack(seen, dim=1 if self.batch_first else 0)
+        output = self.output(shown)
+        if pass_through_memory:
+            self.memory.show_influence(self.output, shown, shown.shape[2] - self.hidden_size, self.batch_first)
         return output, SparseModelState(controller, memory, reads)
 
     def _begin(self, state: Sequence[Any] | None, batch: int, reset_experience: bool) -> SparseModelState:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from memviz.recorders.adapters.base import MemoryPlan
 from memviz.recorders.adapters.dnc_sparse import is_sparse, sparse_attributes, sparse_initial, sparse_probes
 from memviz.recorders.controls import BEFORE, Access, ControlPoint
+from memviz.recorders.influence import influence_probes
 from memviz.recorders.probes import InputProbe, MethodProbe, OutputProbe, Probe
 
 _DELTA = 1e-6
@@ -73,6 +74,10 @@ class DNCAdapter:
             plans = [_plan(network.memories[0], f"{prefix}layer{layer}", layer, layers) for layer in range(layers)]
         else:
             plans = [_plan(memory, f"{prefix}layer{layer}", layer, 1) for layer, memory in enumerate(network.memories)]
+        # The output sees the highest controller and what was read for it.
+        reads = int(network.memories[-1].read_heads * network.memories[-1].cell_size)
+        influence = influence_probes(getattr(network, "output", None), reads)
+        plans[-1] = replace(plans[-1], probes=[*plans[-1].probes, *influence])
         if hasattr(network, _SHARED[1]):
             # The line on GitHub gives its output the other way round than batch_first says.
             facts = {"output_batch_first": not network.batch_first}

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from memviz.recorders.adapters.base import MemoryPlan
 from memviz.recorders.calls import Call
+from memviz.recorders.influence import influence_probes
 from memviz.recorders.probes import CallProbe, InputProbe, Probe
 
 Emit = Callable[[Any, Tensor], dict[str, Tensor]]
@@ -63,7 +64,7 @@ class PytorchNTMAdapter:
             return weights
 
         probes = _probes(module, reads, after, vectors, _emitted_by_one_layer)
-        probes += _initial_probes(module, reads, 1, before)
+        probes += [*_initial_probes(module, reads, 1, before), *_influence(module, reads)]
         return [_plan(module, path, probes, reads, {})]
 
 
@@ -96,7 +97,7 @@ class NTMPytorchAdapter:
             return found
 
         probes = _probes(module, reads, weights, vectors, _emitted_by_layers)
-        probes += _initial_probes(module, reads, 0, weights)
+        probes += [*_initial_probes(module, reads, 0, weights), *_influence(module, reads)]
         return [_plan(module, path, probes, reads, {"heads_see": "cell", "erase": "ones"})]
 
 
@@ -182,6 +183,19 @@ def _probes(
             for name in ("erase_vectors", "write_vectors")
         ),
     ]
+
+
+def _influence(module: nn.Module, reads: Sequence[int]) -> list[Probe]:
+    """The probe of the one linear layer that sees the controller and all that was read; no head is looked into."""
+    memory: Any = module.memory
+    width = len(reads) * int(memory.M if hasattr(memory, "M") else memory.m)
+    inside = {id(part) for head in [*_heads(module), memory] for part in head.modules()}
+    layers = [
+        part
+        for part in module.modules()
+        if isinstance(part, nn.Linear) and id(part) not in inside and part.in_features > width
+    ]
+    return influence_probes(layers[0], width) if len(layers) == 1 else []
 
 
 def _initial_probes(
