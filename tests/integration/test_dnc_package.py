@@ -238,7 +238,11 @@ def test_the_whole_batch_equals_item_by_item(attach):
         assert list(record.batch) == [item]
         for name in whole.stored:
             axis = whole.schema(name).axes.index("batch")
-            assert np.array_equal(np.take(whole[name], [item], axis), record[name]), name
+            of_item = np.take(whole[name], [item], axis)
+            if name.endswith("memory_influence"):  # a product of matrices, which rounds by the size of the batch
+                assert np.allclose(of_item, record[name], rtol=1e-5), name
+            else:
+                assert np.array_equal(of_item, record[name]), name
 
 
 def test_default_fields_derive_the_state_as_the_package_computed_it(attach):
