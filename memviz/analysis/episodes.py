@@ -23,6 +23,8 @@ Array = NDArray[Any]
 KINDS = ("gated", "sum")
 """Values of the attribute `episode`."""
 
+_EMPTY = 1e-12
+
 
 def effective_gates(gates: Array, episode: str = "gated") -> tuple[Array, Array]:
     """What an episode keeps of each fact, and of its initial state.
@@ -47,3 +49,14 @@ def rebuild(effective: Array, candidates: Array) -> Array:
     The state that it started from is zero.
     """
     return np.asarray(np.einsum("...f,...fw->...w", effective, candidates))
+
+
+def divergence(p: Array, q: Array) -> Array:
+    """Jensen-Shannon divergence of distributions over the last axis, in bits, 0 to 1; NaN where one is not finite."""
+
+    def information(a: Array, m: Array) -> Array:
+        ratio = np.divide(a, m, out=np.ones_like(m), where=(a > _EMPTY) & (m > _EMPTY))
+        return np.asarray((a * np.log2(ratio)).sum(axis=-1))
+
+    m = (p + q) / 2
+    return (information(p, m) + information(q, m)) / 2

@@ -9,7 +9,8 @@ import numpy as np
 from memviz.analysis.diagnostics.base import Array, Diagnostic, Measure, MemoryView
 from memviz.analysis.diagnostics.finding import Place
 from memviz.analysis.diagnostics.stats import EMPTY, percent, places
-from memviz.analysis.episodes import effective_gates
+from memviz.analysis.episodes import divergence, effective_gates
+from memviz.analysis.story_labels import supporting_facts
 
 _SOURCE = "Kumar et al. 2016: h_i = g_i GRU(f_i, h) + (1 - g_i) h, unrolled over the facts"
 
@@ -57,23 +58,12 @@ def redundant(view: MemoryView) -> Iterator[Measure]:
     alike = np.ones(p.shape[1])
     for a in range(len(p)):
         for b in range(a):
-            alike = np.minimum(alike, 1 - _divergence(p[a], p[b]))
+            alike = np.minimum(alike, 1 - divergence(p[a], p[b]))
 
     def say(item: int) -> str:
         return f"All {len(gates)} hops look at the same facts ({percent(alike[item])} alike), so one would do."
 
     yield Measure(alike, [Place("episodic_attention", 1)] * len(alike), say)
-
-
-def _divergence(p: Array, q: Array) -> Array:
-    """Jensen-Shannon divergence in bits over the last axis, 0 to 1."""
-
-    def information(a: Array, m: Array) -> Array:
-        ratio = np.divide(a, m, out=np.ones_like(a), where=(a > EMPTY) & (m > EMPTY))
-        return np.asarray((a * np.log2(ratio)).sum(axis=-1))
-
-    m = (p + q) / 2
-    return (information(p, m) + information(q, m)) / 2
 
 
 REDUNDANT_HOPS = Diagnostic(
@@ -135,7 +125,7 @@ def missed(view: MemoryView) -> Iterator[Measure]:
     """
     effective = _effective(view)[0]
     kept = effective.max(axis=0)
-    supporting = _supporting(view, *kept.shape)
+    supporting = supporting_facts(view.record.labels, *kept.shape)
     if not any(supporting):
         return
     values = np.full(len(kept), np.nan)
@@ -144,7 +134,7 @@ def missed(view: MemoryView) -> Iterator[Measure]:
     for item, facts in enumerate(supporting):
         found = np.argsort(-kept[item], kind="stable")[: len(facts)]
         lost.append([fact for fact in facts if fact not in found])
-        worst.append(min(lost[item] or facts or [0], key=kept[item].__getitem__))
+        worst.append(min(lost[item] or facts or (0,), key=kept[item].__getitem__))
         if facts:
             values[item] = len(lost[item]) / len(facts)
     hops = [int(effective[:, item, fact].argmax()) for item, fact in enumerate(worst)]
@@ -156,24 +146,6 @@ def missed(view: MemoryView) -> Iterator[Measure]:
         )
 
     yield Measure(values, places("episodic_attention", hops, worst), say)
-
-
-def _supporting(view: MemoryView, items: int, facts: int) -> list[list[int]]:
-    """The supporting facts of each item by the label `supporting`: one list for the first item, or a list of lists.
-
-    A position that is none is left out: a trace may come from anywhere.
-    """
-    label = view.record.labels.get("supporting")
-    if not isinstance(label, list):
-        return []
-    nested = [entry if isinstance(entry, list) else [] for entry in label]
-    given = nested if any(isinstance(entry, list) for entry in label) else [label]
-    padded = [*given, *([[]] * items)][:items]
-    return [[fact for fact in dict.fromkeys(_whole(entry)) if 0 <= fact < facts] for entry in padded]
-
-
-def _whole(entry: list[object]) -> list[int]:
-    return [value for value in entry if type(value) is int]
 
 
 MISSED_FACTS = Diagnostic(
