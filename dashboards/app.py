@@ -6,8 +6,11 @@ and scrubbing within a place, needs no round trip to the server.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import dash_mantine_components as dmc
 from dash import Dash, html
 
 from memviz import plugins
+from memviz.dashboards import bundles
 from memviz.dashboards.api import blueprint
 from memviz.dashboards.guard import Guard, install
 from memviz.dashboards.page import Page
@@ -37,12 +41,16 @@ INDEX = f"""<!DOCTYPE html>
     <link rel="icon" type="image/svg+xml" href="{{%assets%}}logo.svg">
     <script>{EARLY_THEME}</script>
     {{%css%}}
+    {{%page_styles%}}
   </head>
   <body>
     {{%app_entry%}}
-    <footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
+    <footer>{{%config%}}{{%scripts%}}{{%page_scripts%}}{{%renderer%}}</footer>
   </body>
 </html>"""
+
+
+_ENDINGS = "memviz-endings"
 
 
 def pages() -> list[Page]:
@@ -60,8 +68,17 @@ def pages() -> list[Page]:
     return known
 
 
-def create_app(source: Source, guard: Guard) -> Dash:
-    """The app that serves `source` to whom `guard` lets in; `app.server` is the WSGI application."""
+def create_app(source: Source, guard: Guard, settings: Mapping[str, Any] | None = None) -> Dash:
+    """The app that serves `source` to whom `guard` lets in; `app.server` is the WSGI application.
+
+    Args:
+        source: the traces.
+        guard: the rules, to which the posts of pages are added.
+        settings: for pages, by name in upper case; they find them in `app.server.config`.
+    """
+    known = pages()
+    brought = bundles.tags(known)
+    index = INDEX.replace("{%assets%}", "/assets/")
     app = Dash(
         "memviz.dashboards",
         title="memviz",
@@ -71,17 +88,27 @@ def create_app(source: Source, guard: Guard) -> Dash:
         add_log_handler=False,
         enable_mcp=False,
         assets_folder=str(Path(__file__).parent / "assets"),
-        index_string=INDEX.replace("{%assets%}", "/assets/"),
+        index_string=index.replace("{%page_styles%}", brought.styles).replace("{%page_scripts%}", brought.scripts),
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
-    known = pages()
     app.layout = lambda: shell(source, known)
+    app.server.config.update(settings or {})
+    bundles.serve(app.server, known)
     for page in known:
-        if page.register is not None:
-            page.register(app, source)
+        ending = page.register(app, source) if page.register is not None else None
+        if callable(ending):
+            app.server.extensions.setdefault(_ENDINGS, []).append(ending)
     app.server.register_blueprint(blueprint(source))
+    guard = replace(guard, posts=guard.posts.union(*(page.posts for page in known)))
     install(app.server, guard, scripts=[_hash(EARLY_THEME), *app.csp_hashes()])
     return app
+
+
+def close_app(app: Dash) -> None:
+    """Let go of what the pages hold, such as processes of their own; safe to call twice."""
+    for ending in app.server.extensions.pop(_ENDINGS, []):
+        with contextlib.suppress(Exception):  # a page may fail in any way; the others are still to be closed
+            ending()
 
 
 def shell(source: Source, known: list[Page]) -> Any:

@@ -2,8 +2,8 @@
 
 A server on the loopback address can be reached by every web page that the user's browser has open, by a host name that
 resolves to 127.0.0.1 (DNS rebinding) or by a form on another site. So a request must name a host that the server was
-started for, must not come from another site, and may only read; Dash's own callbacks are the one POST. Beyond
-loopback a token is needed as well.
+started for, must not come from another site, and may only read; Dash's own callbacks and the routes that a page
+declares (`Page.posts`) are the only POSTs. Beyond loopback a token is needed as well.
 """
 
 from __future__ import annotations
@@ -62,12 +62,14 @@ class Guard:
         addresses: whether any IP address may be named as host, as for a server that listens on all of them; a DNS
             name that was rebound to this machine is no address.
         push: the token with which recorders may send traces; None when the server does not listen for any.
+        posts: rules of further routes that may be asked by POST with a body of JSON, which no form can send.
     """
 
     hosts: frozenset[str] = frozenset()
     token: str | None = None
     addresses: bool = False
     push: str | None = None
+    posts: frozenset[str] = frozenset()
 
     def refuse(self) -> AnyResponse | None:
         """Judge the current request: None lets it through, anything else is the answer."""
@@ -85,10 +87,18 @@ class Guard:
             return _refusal(f"a request from {origin!r:.100}", "a page of this server", "open the page itself")
         if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not _follows_link():
             return _refusal("a request that another site made", "a page of this server", "open the page itself")
-        if request.method not in ("GET", "HEAD") and not (
-            request.method == "POST" and request.path == CALLBACK_PATH and request.is_json
-        ):
-            return _refusal(f"method {request.method}", "GET: the server only reads", "use GET", status=405)
+        if request.method not in ("GET", "HEAD"):
+            asked = request.url_rule is not None and request.url_rule.rule in self.posts
+            if request.method != "POST" or not (asked or request.path == CALLBACK_PATH):
+                return _refusal(f"method {request.method}", "GET: the server only reads", "use GET", status=405)
+            if not request.is_json:
+                # A form of another site can send anything else without asking, in browsers that do not say where from.
+                return _refusal(
+                    f"a body of type {request.content_type!r:.60}",
+                    "application/json",
+                    "set Content-Type: application/json",
+                    status=415 if asked else 405,
+                )
         return self._check_token() if self.token is not None else None
 
     def _check_push(self) -> AnyResponse | None:

@@ -7,14 +7,15 @@ import os
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlencode
 
 from waitress import wasyncore
 from waitress.server import BaseWSGIServer, create_server
 
-from memviz.dashboards.app import create_app
+from memviz.dashboards.app import close_app, create_app
 from memviz.dashboards.guard import make_guard
 from memviz.dashboards.listen import Listener, into
 from memviz.dashboards.source import Source
@@ -47,6 +48,7 @@ class ServerHandle:
         server: BaseWSGIServer,
         listener: Listener | None = None,
         push: tuple[str, str] | None = None,
+        ending: Callable[[], None] = lambda: None,
     ) -> None:
         self.url = url
         self.host = host
@@ -55,6 +57,7 @@ class ServerHandle:
         self.push = push
         self._server = server
         self._listener = listener
+        self._ending = ending
         self._stop = threading.Event()
         self._down = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -95,6 +98,7 @@ class ServerHandle:
             wasyncore.close_all(self._server._map, ignore_all=True)
             if self._listener is not None:
                 self._listener.close()
+            self._ending()
 
 
 def start_server(
@@ -107,6 +111,7 @@ def start_server(
     start: str | None = None,
     background: bool = True,
     listen: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> ServerHandle:
     """Start a server in a background thread, unless told otherwise.
 
@@ -119,6 +124,7 @@ def start_server(
         start: location hash to open first, such as "#/run/copy?play=1".
         background: serve in a thread of its own; otherwise call `run` on the result.
         listen: take traces that recorders on other machines send, into the first of `paths`.
+        settings: for pages, by name in upper case, such as MEMVIZ_MODELS for the Playground.
 
     Raises:
         ServerError: the address or port cannot be had.
@@ -128,13 +134,14 @@ def start_server(
     bound = door.getsockname()[1]
     guard = make_guard(host, allowed_hosts, token, listen=listen)
     source = Source(paths)
-    app = create_app(source, guard)
+    app = create_app(source, guard, settings)
     push = None
     if listener is not None and guard.push is not None:
         app.server.register_blueprint(listener.blueprint())
         push = f"memviz://{_name(host)}:{bound}/RUN", guard.push
     server = create_server(app.server, sockets=[door], threads=THREADS, ident=None, clear_untrusted_proxy_headers=True)
-    handle = ServerHandle(_url(host, bound, guard.token, start), host, bound, source, server, listener, push)
+    url, ending = _url(host, bound, guard.token, start), lambda: close_app(app)
+    handle = ServerHandle(url, host, bound, source, server, listener, push, ending)
     if background:
         handle.run_in_background()
     return handle
@@ -152,6 +159,7 @@ def serve(
     on_ready: Callable[[str], None] | None = None,
     listen: bool = False,
     on_listen: Callable[[str, str], None] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Serve traces until interrupted (Ctrl-C returns).
 
@@ -166,6 +174,7 @@ def serve(
         on_ready: called with the address as soon as it answers.
         listen: take traces that recorders on other machines send, into the first of `paths`.
         on_listen: called with the address to send to and the token.
+        settings: for pages, as for `start_server`.
 
     Raises:
         ServerError: the address or port cannot be had.
@@ -179,6 +188,7 @@ def serve(
         start=start,
         background=False,
         listen=listen,
+        settings=settings,
     )
     try:
         if on_listen is not None and handle.push is not None:

@@ -135,3 +135,22 @@ def test_a_page_that_is_none_or_takes_a_name_is_left_out_with_a_warning(monkeypa
     monkeypatch.setattr(plugins, "load", lambda group: iter([("a", mine), ("b", object())]))
     with pytest.warns(UserWarning, match="two pages named 'runs'"), pytest.warns(UserWarning, match="'b' is no memviz"):
         assert [page.name for page in pages()] == ["runs", "scope", "lineage"]
+
+
+def test_settings_reach_pages_and_what_a_page_holds_is_let_go_of_once(monkeypatch):
+    said = []
+
+    def register(app, source):
+        said.append(app.server.config["MEMVIZ_MODELS"])
+        return lambda: said.append("closed")
+
+    def broken(app, source):
+        return lambda: 1 / 0
+
+    known = [("a", Page("a", "A", lambda _: html.P(), broken)), ("b", Page("b", "B", lambda _: html.P(), register))]
+    monkeypatch.setattr(plugins, "load", lambda group: iter(known))
+    app = create_app(Source(["runs"]), make_guard("127.0.0.1"), {"MEMVIZ_MODELS": ["networks"]})
+    assert said == [["networks"]]
+    app_module.close_app(app)
+    app_module.close_app(app)
+    assert said == [["networks"], "closed"]

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from dash import Dash, Input, Output, html
+from flask import Flask
 
 from memviz.dashboards.app import create_app
 from memviz.dashboards.guard import TOKEN_COOKIE, Guard, host_name, install, is_loopback, make_guard
@@ -248,3 +249,53 @@ def test_what_is_this_machine(name):
 @pytest.mark.parametrize("name", ["0.0.0.0", "::", "", "localhost.evil", "10.0.0.1", "1270.0.1"])
 def test_what_is_not(name):
     assert not is_loopback(name)
+
+
+@pytest.fixture
+def asking():
+    """A server with one route that may be asked by POST, and one that may not."""
+    server = Flask("asking")
+    for rule in ("/api/v1/things/<name>/_ask", "/api/v1/things/<name>/_other"):
+        server.add_url_rule(rule, rule, lambda name: name, methods=["GET", "POST", "PUT"])
+    install(server, Guard(posts=frozenset(["/api/v1/things/<name>/_ask"])))
+    return server.test_client()
+
+
+def test_a_declared_route_may_be_asked_by_post_and_no_other(asking):
+    assert asking.post("/api/v1/things/a/_ask", json={}).status_code == 200
+    assert asking.post("/api/v1/things/a/_ask", json={}, headers={"Origin": "http://localhost"}).status_code == 200
+    for path in ("/api/v1/things/a/_other", "/api/v1/things/a/_ask/", "/api/v1/things//_ask", "/api/v1/things/a/_ASK"):
+        assert asking.post(path, json={}).status_code == 405, path
+    assert asking.put("/api/v1/things/a/_ask", json={}).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_a_declared_route_is_guarded_as_all_others(asking, headers, status):
+    answer = asking.post("/api/v1/things/a/_ask", json={}, headers=headers)
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+def test_what_a_form_can_send_is_refused(asking, kind):
+    answer = asking.post("/api/v1/things/a/_ask", data=b"{}", content_type=kind)
+    assert answer.status_code == 415
+    assert "application/json" in answer.json["error"]["expected"]
+
+
+def test_a_declared_route_needs_the_token_too():
+    server = Flask("asking")
+    server.add_url_rule("/ask", "ask", lambda: "asked", methods=["POST"])
+    install(server, Guard(frozenset(["localhost"]), token="s3cret", posts=frozenset(["/ask"])))
+    client = server.test_client()
+    assert client.post("/ask", json={}).status_code == 403
+    client.set_cookie(TOKEN_COOKIE, "s3cret")
+    assert client.post("/ask", json={}).text == "asked"
