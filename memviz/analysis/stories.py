@@ -121,7 +121,7 @@ class Story:
     @property
     def facts(self) -> int:
         """Length of the axis `fact`."""
-        return self.gates.shape[1]
+        return int(self.gates.shape[1])
 
     @property
     def finite(self) -> bool:
@@ -222,6 +222,8 @@ def read_stories(record: Source, memory: str | None = None) -> list[Story]:
     effective, left = effective_gates(gates, episode)
     items, facts = gates.shape[1:]
     labels = record.labels
+    batch = tuple(getattr(record, "batch", ()))
+    batch = batch if len(batch) == items else tuple(range(items))
     return [
         Story(
             memory=name,
@@ -231,7 +233,7 @@ def read_stories(record: Source, memory: str | None = None) -> list[Story]:
             gates=gates[:, item],
             effective=effective[:, item],
             left=left[:, item],
-            told=told(labels, item, items, facts),
+            told=told(labels, item, batch, facts),
         )
         for item in range(items)
     ]

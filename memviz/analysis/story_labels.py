@@ -1,13 +1,14 @@
 """What the labels of a record say of a story: facts, question, answers (docs/demos.md, "One record, one story").
 
-A label speaks of the first recorded item; a list with one entry per item speaks of each. A trace may come from
-anywhere, so a label of another form says nothing, and a text is cut where it is too long to be a sentence.
+A label speaks of the first recorded item; a list with one entry per item speaks of each, and a longer one, of the whole
+training batch, is looked up by the items' positions in it. A trace may come from anywhere, so a label of another form
+says nothing, and a text is cut where it is too long to be a sentence.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,31 +63,31 @@ class Told:
         return tuple(name for name, given in wanted.items() if not given)
 
 
-def told(labels: Labels, item: int, items: int, facts: int) -> Told:
+def told(labels: Labels, item: int, batch: Sequence[int], facts: int) -> Told:
     """What the labels say of one item.
 
     Args:
         labels: of the record.
         item: position among the recorded items.
-        items: how many there are.
+        batch: positions in the training batch of the recorded items.
         facts: length of the axis `fact`; positions beyond it are none.
     """
-    sentences = _list_of(labels, "facts", item)
-    given = _list_of(labels, "supporting", item)
-    alternatives = _alternatives(labels, item)
-    answer, predicted = (_text_of(labels, name, item, items) for name in ("answer", "predicted"))
+    sentences = _list_of(labels, "facts", item, batch)
+    given = _list_of(labels, "supporting", item, batch)
+    alternatives = _alternatives(labels, item, batch)
+    answer, predicted = (_text_of(labels, name, item, batch) for name in ("answer", "predicted"))
     if not predicted and alternatives:
         predicted = alternatives[0][0]
-    confidence = _number(_entry(labels, "confidence", item, items))
+    confidence = _number(_entry(labels, "confidence", item, batch))
     if confidence is None:
         confidence = next((probability for name, probability in alternatives if name == predicted), None)
-    right = _entry(labels, "right", item, items)
+    right = _entry(labels, "right", item, batch)
     if not isinstance(right, bool):
         right = predicted.strip().lower() == answer.strip().lower() if predicted and answer else None
-    task = _text_of(labels, "task", item, items)
+    task = _text_of(labels, "task", item, batch)
     return Told(
         facts=tuple(_text(sentence) for sentence in (sentences or [])[:facts]),
-        question=_text_of(labels, "question", item, items),
+        question=_text_of(labels, "question", item, batch),
         answer=answer,
         supporting=None if given is None else positions(given, facts),
         predicted=predicted,
@@ -94,13 +95,13 @@ def told(labels: Labels, item: int, items: int, facts: int) -> Told:
         right=right,
         alternatives=alternatives,
         task="" if task == "0" else task,
-        family=_text_of(labels, "family", item, items),
+        family=_text_of(labels, "family", item, batch),
     )
 
 
-def supporting_facts(labels: Labels, items: int, facts: int) -> list[tuple[int, ...]]:
+def supporting_facts(labels: Labels, batch: Sequence[int], facts: int) -> list[tuple[int, ...]]:
     """The supporting facts of each item, empty where nobody said."""
-    return [positions(_list_of(labels, "supporting", item) or [], facts) for item in range(items)]
+    return [positions(_list_of(labels, "supporting", item, batch) or [], facts) for item in range(len(batch))]
 
 
 def positions(entries: list[Any], facts: int) -> tuple[int, ...]:
@@ -109,34 +110,38 @@ def positions(entries: list[Any], facts: int) -> tuple[int, ...]:
     return tuple(fact for fact in dict.fromkeys(whole) if 0 <= fact < facts)
 
 
-def _list_of(labels: Labels, name: str, item: int) -> list[Any] | None:
+def _list_of(labels: Labels, name: str, item: int, batch: Sequence[int]) -> list[Any] | None:
     """A label that is a list by itself, or a list of such lists; None where it says nothing of the item."""
     given = labels.get(name)
     if not isinstance(given, list):
         return None
     if any(isinstance(entry, list) for entry in given):
-        own = given[item] if item < len(given) else None
+        own = _at(given, item, batch)
         return own if isinstance(own, list) else None
     return given if item == 0 else None
 
 
-def _entry(labels: Labels, name: str, item: int, items: int) -> Any:
+def _entry(labels: Labels, name: str, item: int, batch: Sequence[int]) -> Any:
     """A label that is one value, or a list of such values."""
     given = labels.get(name)
     if not isinstance(given, list):
         return given if item == 0 else None
-    if items == 1 and len(given) > 1:
-        return ", ".join(_text(entry) for entry in given)
-    return given[item] if item < len(given) else None
+    return _at(given, item, batch)
 
 
-def _alternatives(labels: Labels, item: int) -> tuple[tuple[str, float], ...]:
+def _at(entries: list[Any], item: int, batch: Sequence[int]) -> Any:
+    """The entry of an item in a list per recorded item, or per item of the training batch."""
+    place = item if len(entries) <= len(batch) else batch[item]
+    return entries[place] if 0 <= place < len(entries) else None
+
+
+def _alternatives(labels: Labels, item: int, batch: Sequence[int]) -> tuple[tuple[str, float], ...]:
     given = labels.get("alternatives")
     if not isinstance(given, list) or not given:
         return ()
     first = given[0]
     if isinstance(first, list) and (not first or isinstance(first[0], list)):
-        given = given[item] if item < len(given) else []
+        given = _at(given, item, batch)
     elif item:
         given = []
     pairs = [
@@ -152,8 +157,8 @@ def _number(value: Any) -> float | None:
     return float(value) if known else None
 
 
-def _text_of(labels: Labels, name: str, item: int, items: int) -> str:
-    value = _entry(labels, name, item, items)
+def _text_of(labels: Labels, name: str, item: int, batch: Sequence[int]) -> str:
+    value = _entry(labels, name, item, batch)
     return "" if value is None or isinstance(value, (dict, list)) else _text(value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def missed(view: MemoryView) -> Iterator[Measure]:
     """
     effective = _effective(view)[0]
     kept = effective.max(axis=0)
-    supporting = supporting_facts(view.record.labels, *kept.shape)
+    supporting = supporting_facts(view.record.labels, _batch(view, len(kept)), kept.shape[1])
     if not any(supporting):
         return
     values = np.full(len(kept), np.nan)
@@ -146,6 +146,12 @@ def missed(view: MemoryView) -> Iterator[Measure]:
         )
 
     yield Measure(values, places("episodic_attention", hops, worst), say)
+
+
+def _batch(view: MemoryView, items: int) -> Sequence[int]:
+    """Positions in the training batch of the items; an ArrayRecord has none."""
+    batch = tuple(getattr(view.record, "batch", ()))
+    return batch if len(batch) == items else range(items)
 
 
 MISSED_FACTS = Diagnostic(

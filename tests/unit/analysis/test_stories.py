@@ -130,32 +130,35 @@ def test_gates_that_are_no_numbers_are_said():
 
 
 def test_labels_of_one_item_and_of_each():
-    one = told(LABELS, 1, 2, 4)
+    one = told(LABELS, 1, (0, 3), 4)
     assert one.facts == ()
     assert one.missing == ("facts", "question", "answer", "supporting", "predicted", "alternatives")
     each = {name: [value, value] for name, value in LABELS.items()} | {"answer": ["hall", "garden"], "right": 1}
-    second = told(each, 1, 2, 4)
+    second = told(each, 1, (0, 3), 4)
     assert second.facts == tuple(FACTS)
     assert second.supporting == (2, 3)
     assert second.right is False
     assert second.alternatives[0] == ("hall", 0.9)
     assert second.missing == ()
+    # A list of the whole training batch is looked up by position.
+    whole = told({"question": ["a", "b", "c", "d"], "supporting": [[0], [1], [2], [3]]}, 1, (0, 3), 4)
+    assert (whole.question, whole.supporting) == ("d", (3,))
 
 
 @pytest.mark.parametrize("strange", [None, 3, "x", True, {"a": 1}, [], [[]], [None], [[None, {}], 3], [["x"]], [3.5]])
 def test_labels_of_any_form_are_read(strange):
     for item in range(2):
-        read = told(dict.fromkeys(LABELS, strange) | {"task": strange, "family": strange}, item, 2, 4)
+        read = told(dict.fromkeys(LABELS, strange) | {"task": strange, "family": strange}, item, (0, 3), 4)
         assert all(isinstance(fact, str) for fact in read.facts)
         assert read.supporting is None or all(0 <= fact < 4 for fact in read.supporting)
 
 
 def test_long_texts_are_cut():
-    assert len(told({"question": "x" * 10_000}, 0, 1, 1).question) == LONGEST
+    assert len(told({"question": "x" * 10_000}, 0, (0,), 1).question) == LONGEST
 
 
 def test_a_label_that_leaves_the_answer_to_its_alternatives():
-    read = told({"alternatives": [["hall", 0.7], ["garden", 0.3]], "answer": "Hall"}, 0, 1, 1)
+    read = told({"alternatives": [["hall", 0.7], ["garden", 0.3]], "answer": "Hall"}, 0, (0,), 1)
     assert (read.predicted, read.confidence, read.right) == ("hall", 0.7, True)
 
 
