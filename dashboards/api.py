@@ -14,14 +14,16 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from memviz._version import __version__
-from memviz.dashboards.answers import ANSWERS, Answer
+from memviz.dashboards.answers import ANSWERS, Answer, compare, film, stills
 from memviz.dashboards.desk import Desk
+from memviz.dashboards.glances import Glances
 from memviz.dashboards.downsample import curve
 from memviz.dashboards.fieldview import Values
 from memviz.dashboards.numbers import numbers, strict
 from memviz.dashboards.params import ApiError, Params
 from memviz.dashboards.source import Source
 from memviz.dashboards.summaries import Summaries, age, details, gaps, revision
+from memviz.dashboards.workshop import Workshop
 from memviz.errors import FieldError, MemvizError, PlaceError, TraceNotFound
 from memviz.trace.reader import Record, Trace
 
@@ -40,6 +42,7 @@ def blueprint(source: Source) -> Blueprint:
     api = Blueprint("memviz_api", __name__)
     summaries = Summaries(source)
     desk = Desk(source)
+    glances = Glances(source, desk)
     at_once = threading.Semaphore(AT_ONCE)
 
     @api.get("/healthz")
@@ -49,7 +52,8 @@ def blueprint(source: Source) -> Blueprint:
     @api.get("/api/v1/runs")
     def runs() -> Response:
         _params().done()
-        return _json({"root": source.root, "truncated": source.truncated, "runs": summaries.rows()})
+        rows = [{**row, "findings": glances.of(row)} for row in summaries.rows()]
+        return _json({"root": source.root, "truncated": source.truncated, "runs": rows})
 
     @api.get("/api/v1/runs/<path:run>")
     def one_run(run: str) -> Response:
@@ -91,6 +95,21 @@ def blueprint(source: Source) -> Blueprint:
     def findings(run: str) -> Response:
         _params().done()
         return _json(desk.ask(run))
+
+    comparisons, films = Workshop("memviz-compare", compare.KEPT), Workshop("memviz-film", film.KEPT)
+    reels = Workshop("memviz-stills", stills.KEPT)
+
+    @api.get("/api/v1/compare")
+    def compared() -> Response:
+        return _envelope(compare.compare(comparisons, source, _params()))
+
+    @api.get("/api/v1/runs/<path:run>/film")
+    def filmed(run: str) -> Response:
+        return _json(film.film(films, source, run, _params()))
+
+    @api.get("/api/v1/runs/<path:run>/stills")
+    def taken(run: str) -> Response:
+        return _envelope(stills.stills(reels, source, run, _params()))
 
     for name, answer in ANSWERS.items():
         address = "/api/v1/runs/<path:run>/records/<int:index>" + (f"/{name}" if name else "")
@@ -160,6 +179,10 @@ def _json(body: dict[str, Any]) -> Response:
     """Strict JSON that is never kept; `on_record` says otherwise for records."""
     text = json.dumps(strict(body), allow_nan=False, separators=(",", ":"))
     return Response(text, mimetype="application/json", headers={"Cache-Control": NO_STORE})
+
+
+def _envelope(body: bytes) -> Response:
+    return Response(body, mimetype="application/octet-stream", headers={"Cache-Control": NO_STORE})
 
 
 def _failure(error: Exception) -> Response:

@@ -106,17 +106,20 @@ class Desk:
                 self._start()
             return _answer(job, trace)
 
-    def known(self, run: str, trace: Trace) -> Mapping[str, Any] | None:
-        """The report of a run as far as one is at hand; looks, but starts nothing."""
+    def at_hand(self, run: str) -> Mapping[str, Any] | None:
+        """The report of a run that somebody has looked at; starts nothing.
+
+        Raises:
+            TraceNotFound: no such run.
+        """
+        identity = self._source.identity(run)
         with self._lock:
             job = self._jobs.get(run)
-            if job is not None and job.report is not None:
-                return job.report
-        return _kept(trace)
+            return job.report if job is not None and job.identity == identity else None
 
     def _remember(self, job: Job, trace: Trace) -> None:
         """Take the report that an earlier look, or `memviz doctor`, has left beside the trace."""
-        report = _kept(trace)
+        report = kept(trace)
         if report is not None:
             job.report, job.seen, job.state = report, len(trace), "done"
             job.done = job.total = int(report["examined"])
@@ -214,7 +217,7 @@ def _outdated(job: Job, trace: Trace) -> bool:
     return job.seen != len(trace) or (job.state != "done" and trace.state != "live")
 
 
-def _kept(trace: Trace) -> Mapping[str, Any] | None:
+def kept(trace: Trace) -> Mapping[str, Any] | None:
     """The report beside a trace, if it is about all the records that there are."""
     report = sidecar.load(trace, doctor.FILE)
     whole = (
@@ -230,7 +233,7 @@ def _answer(job: Job, trace: Trace) -> dict[str, Any]:
     report = job.report or {}
     state = "checking" if job.report is None and job.state == "waiting" else job.state
     ids = trace.ids
-    found = [_located(finding, ids) for finding in report.get("findings", []) if isinstance(finding, dict)]
+    found = [located(finding, ids) for finding in report.get("findings", []) if isinstance(finding, dict)]
     return {
         "state": state,
         "done": job.done,
@@ -244,7 +247,7 @@ def _answer(job: Job, trace: Trace) -> dict[str, Any]:
     }
 
 
-def _located(finding: Mapping[str, Any], ids: NDArray[np.int64]) -> dict[str, Any]:
+def located(finding: Mapping[str, Any], ids: NDArray[np.int64]) -> dict[str, Any]:
     """A finding with a key that stays the same, and the position of its record in the trace."""
     names = [str(finding.get(name, "")) for name in ("diagnostic", "memory", "subject")]
     at = int(np.searchsorted(ids, finding["record"])) if isinstance(finding.get("record"), int) else 0

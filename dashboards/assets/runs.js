@@ -133,6 +133,28 @@
     return h('b', { title: `${props.data.loss_name}, mean over its last 10 values: ${value}` }, short(value));
   };
 
+  // What the checks found: the worst by name and number, each a link to its evidence, and how many more there are.
+  components.MemvizFindings = function (props) {
+    const run = props.data;
+    const found = run.findings;
+    const quiet = (text, title) => h('span', { className: 'sub', title }, text);
+    if (!found) return quiet('–', 'nothing recorded yet');
+    if (found.state === 'checking') return quiet('checking …');
+    if (found.state === 'failed') return quiet('not checked', found.problem);
+    if (found.worst === undefined) return quiet('open to check', 'A live run is checked while somebody looks at it.');
+    const rest = found.error + found.warning - found.worst.length;
+    const more = [rest ? `${rest} more` : '', found.note ? plural(found.note, 'note') : ''].filter(Boolean).join(', ');
+    const badges = found.worst.map((one, index) => {
+      const name = one.diagnostic.replaceAll('_', ' ');
+      const kind = one.severity === 'error' ? 'err' : 'warn';
+      const mark = one.severity === 'error' ? '●' : '▲';
+      const words = typeof one.value === 'number' ? `${name} ${short(one.value)}` : name;
+      const link = { key: index, className: `badge finding ${kind}`, href: `${hashOf(run)}?${one.query}`, title: one.sentence };
+      return h('a', { ...link, 'aria-label': `${one.severity}: ${one.sentence}` }, `${mark} ${words}`);
+    });
+    return h('div', { className: 'found' }, [...badges, more || !badges.length ? h('span', { key: 'm', className: 'sub' }, more || 'none') : null]);
+  };
+
   components.MemvizSize = (props) => h('span', null, bytes(props.value));
   components.MemvizAge = (props) => h('span', { title: 'since the last write' }, ago(props.value));
 
@@ -213,7 +235,8 @@
 
   // Filter: words that all must occur, and comparisons such as loss<0.01
 
-  const NUMBERS = { loss: 'last_loss', step: 'step', records: 'records', dropped: 'dropped', size: 'size', age: 'age' };
+  const NUMBERS = { loss: 'last_loss', step: 'step', records: 'records', dropped: 'dropped', size: 'size', age: 'age', findings: 'findings' };
+  const serious = (run) => (run.findings && run.findings.worst ? run.findings.error + run.findings.warning : null);
 
   function matches(run, filter) {
     const text = JSON.stringify([
@@ -231,7 +254,7 @@
       .every((term) => {
         const compared = /^([a-z]+)(<=|>=|<|>|=)(-?[0-9.e+-]+)$/.exec(term);
         if (!compared || !(compared[1] in NUMBERS)) return text.includes(term);
-        const value = run[NUMBERS[compared[1]]];
+        const value = compared[1] === 'findings' ? serious(run) : run[NUMBERS[compared[1]]];
         const bound = Number(compared[3]);
         if (typeof value !== 'number' || Number.isNaN(bound)) return false;
         return { '<': value < bound, '>': value > bound, '<=': value <= bound, '>=': value >= bound, '=': value === bound }[
@@ -240,8 +263,11 @@
       });
   }
 
+  const CHIPS = { all: () => true, live: (run) => run.state === 'live', findings: (run) => serious(run) > 0 };
+
   function chosen() {
-    return (state.runs || []).filter((run) => (state.chip === 'all' || run.state === 'live') && matches(run, state.filter));
+    const kept = CHIPS[state.chip];
+    return (state.runs || []).filter((run) => kept(run) && matches(run, state.filter));
   }
 
   // Drawing
@@ -261,14 +287,16 @@
     const live = runs.filter((run) => run.state === 'live').length;
     byId('count-all').textContent = runs.length;
     byId('count-live').textContent = live;
-    byId('chip-all').setAttribute('aria-pressed', String(state.chip === 'all'));
-    byId('chip-live').setAttribute('aria-pressed', String(state.chip === 'live'));
+    byId('count-findings').textContent = runs.filter(CHIPS.findings).length;
+    for (const chip of Object.keys(CHIPS)) byId(`chip-${chip}`).setAttribute('aria-pressed', String(state.chip === chip));
     const size = runs.reduce((sum, run) => sum + (run.size || 0), 0);
     byId('runs-total').textContent = runs.length ? `${rows.length} of ${plural(runs.length, 'run')}, ${bytes(size)}` : '';
     byId('runs-nomatch-text').textContent =
       state.chip === 'live' && !state.filter
         ? `None of the ${plural(runs.length, 'run')} is being written now.`
-        : `“${state.filter}” fits none of the ${plural(runs.length, 'run')}${state.chip === 'live' ? ' that are live' : ''}.`;
+        : state.chip === 'findings' && !state.filter
+          ? `Nothing above a note was found in the ${plural(runs.length, 'run')}.`
+          : `“${state.filter}” fits none of the ${plural(runs.length, 'run')}${{ live: ' that are live', findings: ' with findings' }[state.chip] || ''}.`;
     if (!rows.some((run) => run.id === state.selected)) state.selected = null;
     scale(runs);
     fill(rows);
@@ -365,7 +393,7 @@
     if (!place || place.firstChild) return;
     const input = document.createElement('input');
     input.type = 'text';
-    input.placeholder = 'Filter: copy, dnc, loss<0.01';
+    input.placeholder = 'Filter: copy, dnc, findings>0, loss<0.01';
     input.setAttribute('aria-label', 'Filter runs');
     input.autocomplete = 'off';
     input.spellcheck = false;
@@ -381,6 +409,7 @@
     if (!target || !target.closest('#runs-page')) return;
     if (target.closest('#chip-all')) state.chip = 'all';
     else if (target.closest('#chip-live')) state.chip = 'live';
+    else if (target.closest('#chip-findings')) state.chip = 'findings';
     else if (target.closest('#runs-clear')) {
       state.chip = 'all';
       state.filter = '';

@@ -26,21 +26,22 @@ def layout(source: Source) -> list[Any]:
 def columns() -> list[dict[str, Any]]:
     """Columns of the table; their renderers are the Memviz... components of assets/runs.js."""
     return [
-        _column("State", "state", "MemvizState", width=138),
-        _column("Run", "name", "MemvizRun", flex=3, minWidth=130, sortable=True),
-        _column("Model and memories", "model", "MemvizModel", flex=4, minWidth=190),
+        _column("State", "state", "MemvizState", width=124),
+        _column("Run", "name", "MemvizRun", flex=5, minWidth=130, sortable=True),
+        _column("Model and memories", "model", "MemvizModel", flex=4, minWidth=150),
         _number("Step", "step", "MemvizCount", 78),
-        _number("Records", "records", "MemvizRecords", 90),
+        _number("Records", "records", "MemvizRecords", 86),
         _column(
             "Training loss",
             "spark",
             "MemvizSpark",
-            flex=4,
-            minWidth=160,
+            flex=3,
+            minWidth=100,
             maxWidth=224,
             headerComponent="MemvizSparkHeader",
         ),
         _number("Last loss", "last_loss", "MemvizLoss", 98),
+        _column("Findings", "findings", "MemvizFindings", flex=4, minWidth=136),
         _number("Size", "size", "MemvizSize", 84),
         _number("Age", "age", "MemvizAge", 78),
     ]
@@ -62,6 +63,13 @@ def _bar() -> html.Div:
             html.Div(id="runs-filter", className="runs-filter"),
             html.Button(["All ", html.B(id="count-all")], id="chip-all", className="btn", **_pressed(True)),
             html.Button(["Live ", html.B(id="count-live")], id="chip-live", className="btn", **_pressed(False)),
+            html.Button(
+                ["With findings ", html.B(id="count-findings")],
+                id="chip-findings",
+                className="btn",
+                title="errors and warnings",
+                **_pressed(False),
+            ),
             html.Span(className="spring"),
             html.Span(id="runs-total", className="note"),
         ],

@@ -278,3 +278,21 @@ def test_names_from_a_trace_are_text_and_never_markup(page, serve, tmp_path):
     wait_shown(page, "copy")
     assert cell(page, "copy", "model").startswith(name)
     assert page.locator("#runs-grid img").count() == 0
+
+
+def test_findings_are_named_filtered_and_lead_to_their_evidence(page, serve, runs):
+    write_dnc_run(runs / "nan", steps=4, plant_nan=(2, 6))
+    page.goto(serve(runs).url)
+    page.wait_for_selector('#runs-grid .ag-row[row-id="nan"] a.finding.err')
+    page.wait_for_function("() => !document.querySelector('#runs-grid').textContent.includes('checking')")
+    assert "not finite" in cell(page, "nan", "findings")
+    page.locator("#chip-findings").click()
+    page.wait_for_function("() => !document.querySelector('#runs-grid .ag-row[row-id=\"copy\"]')")
+    assert "nan" in shown(page)
+    assert page.locator("#count-findings").inner_text() == str(len(shown(page)))
+    page.locator("#chip-all").click()
+    page.locator("#runs-filter input").fill("findings>0 nan")
+    wait_shown(page, "nan")
+    row(page, "nan").locator("a.finding.err").first.click()
+    page.wait_for_selector("#scope-root[data-state=ready]")
+    page.wait_for_selector(".sc-ring[data-severity=error]")

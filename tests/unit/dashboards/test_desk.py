@@ -9,7 +9,7 @@ import pytest
 import memviz
 from memviz.analysis import doctor, sidecar
 from memviz.analysis.diagnostics import examine
-from memviz.dashboards.desk import Desk, Job
+from memviz.dashboards.desk import Desk, Job, kept
 from memviz.dashboards.source import Source
 from memviz.errors import TraceNotFound
 from memviz.testing.synthetic import write_dnc_run
@@ -54,7 +54,7 @@ def test_a_report_of_fewer_records_is_not(tmp_path, source):
     write_dnc_run(tmp_path / "copy", steps=3)
     trace = memviz.open(tmp_path / "copy")
     sidecar.save(trace, doctor.FILE, {**examine(trace).to_json(), "records": 2})
-    assert Desk(source).known("copy", trace) is None
+    assert kept(trace) is None
 
 
 def test_a_live_run_is_followed_and_then_examined(tmp_path, source, monkeypatch):
