@@ -145,7 +145,9 @@ def brief(report: Mapping[str, Any], trace: Trace, state: str) -> dict[str, Any]
     """
     findings = [found for found in report.get("findings", ()) if isinstance(found, dict)]
     worst = [located(found, trace.ids) for found in findings[:WORST] if found.get("severity") != SEVERITIES[-1]]
-    counts = {severity: sum(found.get("severity") == severity for found in findings) for severity in SEVERITIES}
+    counts: dict[str, int] = {
+        severity: sum(found.get("severity") == severity for found in findings) for severity in SEVERITIES
+    }
     said = [
         {
             **{name: found.get(name) for name in ("diagnostic", "severity", "value", "sentence")},
