@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from memviz.analysis.compare import compare as compare
     from memviz.analysis.diagnostics import diagnose as diagnose
     from memviz.analysis.lineage import lineage as lineage
+    from memviz.analysis.query import query as query
     from memviz.errors import MemvizError as MemvizError
     from memviz.recorders.ablation import ablate as ablate
     from memviz.recorders.adapters.declarative import Adapter as Adapter
@@ -45,6 +46,7 @@ _HOMES = {
     "compare": ("memviz.analysis.compare", "compare"),
     "lineage": ("memviz.analysis.lineage", "lineage"),
     "open": ("memviz.trace.reader", "open_trace"),
+    "query": ("memviz.analysis.query", "query"),
     "tap": ("memviz.recorders.tap", "tap"),
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "diagnose",
     "lineage",
     "open",
+    "query",
     "tap",
 ]
 

@@ -17,11 +17,13 @@
     │   ├── NoAdapterError                nothing in the model is known to memviz and nothing taps
     │   └── MissingFieldError             a promised field never arrived
     ├── OptionError (ValueError)          an option of a model or a task that it cannot have
+    ├── QueryError (ValueError)           a query that is not in the language, or asks for what no record has
     ├── UnknownNameError (LookupError)    an unknown demo, adapter, page, with the nearest known name
     ├── CheckpointError (ValueError)      a checkpoint is missing, damaged, or of another model
     ├── RemoteError (RuntimeError)        a trace cannot be sent to another machine
     │   └── RemoteRefused                 the other machine answers that it will not take it
     ├── ClusterError (RuntimeError)       a Dask cluster cannot be reached, or failed
+    ├── ExportError (RuntimeError)        something cannot be exported in the format asked for
     └── ServerError (RuntimeError)        the dashboard server cannot start
 
 Each message says what was expected, what came, and what to do.
@@ -105,6 +107,10 @@ class OptionError(MemvizError, ValueError):
     """A model or a task was given an option that it cannot have."""
 
 
+class ExportError(MemvizError, RuntimeError):
+    """Something cannot be exported in the format asked for."""
+
+
 class UnknownNameError(MemvizError, LookupError):
     """A name that memviz does not know; the message offers the nearest ones."""
 
@@ -113,6 +119,27 @@ class UnknownNameError(MemvizError, LookupError):
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"there is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+class QueryError(MemvizError, ValueError):
+    """A query cannot be read, or asks for what no record has; the message shows where in it.
+
+    Args:
+        text: the query.
+        at: position in it, in characters.
+        what: what is wrong there.
+    """
+
+    def __init__(self, text: str, at: int, what: str) -> None:
+        self.text, self.at, self.what = text, at, what
+        # A long query is shown around the place.
+        start = max(0, at - 60)
+        shown = text[start : at + 40].replace("\n", " ")
+        super().__init__(f"{what}, at character {at + 1}:\n  {shown}\n  {' ' * (at - start)}^")
+
+    def __reduce__(self) -> tuple[type[QueryError], tuple[str, int, str]]:
+        """Built from its three arguments when it comes from another process."""
+        return type(self), (self.text, self.at, self.what)
 
 
 class CheckpointError(MemvizError, ValueError):

@@ -12,6 +12,7 @@ from memviz.cli.ask import diff, doctor, inspect
 from memviz.cli.demo import demo
 from memviz.cli.keep import push, repair
 from memviz.cli.lineage import lineage
+from memviz.cli.query import query
 from memviz.cli.run import run
 from memviz.cli.show import replay, serve
 
@@ -28,5 +29,5 @@ def main() -> None:
     """
 
 
-for command in (demo, run, serve, replay, inspect, lineage, doctor, diff, repair, push):
+for command in (demo, run, serve, replay, inspect, lineage, query, doctor, diff, repair, push):
     main.add_command(command)

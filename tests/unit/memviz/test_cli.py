@@ -152,3 +152,20 @@ def test_lineage_refuses_what_does_not_go_together(run):
     result = call("lineage", run, "--time", 99)
     assert (result.exit_code, result.output) == (1, "Error: there is no time 99: the record has times 0 to 20.\n")
     assert "expected the number of a step" in call("lineage", f"{run}@last").output
+
+
+def test_query_lists_places_with_links_and_says_how_many_there_are(run):
+    result = call("query", run, "phase == 'recall' and read_weights.mass > 0.5", "--limit", 2)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("#/run/copy?step=") == 2
+    assert "the first 2 are listed" in result.stderr
+    found = json.loads(call("query", run, "loss < 100", "--json").stdout)
+    assert found["count"] == len(found["hits"]) == 6
+    assert call("query", run, "loss < -1", "--exit-code").exit_code == 1
+
+
+def test_a_query_that_cannot_be_read_shows_where(run):
+    result = call("query", run, "read_weights.pek > 1")
+    assert result.exit_code == 1
+    assert "did you mean 'peak'" in result.output
+    assert "Traceback" not in result.output
