@@ -127,21 +127,29 @@ def train_command(
 @click.command(context_settings=CONTEXT)
 @click.argument("checkpoint")
 @click.option("--lengths", help="Sizes to look at, such as 8,16,32  [default: those of the task]")
+@click.option("--model-option", multiple=True, metavar="NAME=VALUE", help="Change the model, such as nr_cells=64.")
 @click.option("--batches", default=50, show_default=True, type=click.IntRange(1), help="Batches behind each figure.")
 @click.option("--seed", type=click.IntRange(0), help="Of the items  [default: one that no training draws from]")
 @click.option("--out", type=click.Path(path_type=Path), help="Where results go  [default: beside the checkpoint]")
 @click.option("--device", default="cpu", show_default=True, help="torch device: cpu, cuda, cuda:1.")
 @say_errors
 def evaluate_command(
-    checkpoint: str, lengths: str | None, batches: int, seed: int | None, out: Path | None, device: str
+    checkpoint: str,
+    lengths: str | None,
+    model_option: tuple[str, ...],
+    batches: int,
+    seed: int | None,
+    out: Path | None,
+    device: str,
 ) -> None:
     r"""Evaluate CHECKPOINT, a file or the name of a demo with a trained model, also beyond its training lengths.
 
-    Prints a table, and writes figures (JSON) and a plot (HTML, which loads nothing from the network).
+    Prints a table, and writes figures (JSON) and a plot (HTML, which loads nothing from the network). The weights of
+    most models with a memory fit any number of slots, and longer items need more of them.
 
     \b
     Example: python -m memviz.demos.evaluate runs/copy.safetensors
-             python -m memviz.demos.evaluate runs/copy.safetensors --lengths 8,16,24 --out plots/copy
+             python -m memviz.demos.evaluate runs/copy.safetensors --lengths 8,16,24 --model-option nr_cells=64
     """
     from rich.console import Console
     from rich.table import Table
@@ -155,11 +163,12 @@ def evaluate_command(
     path = registry.trained_file(checkpoint) if shipped else tensor_file(checkpoint)
     check_device(device)
     loaded = load_checkpoint(path)
-    task = make_task(loaded.plan)
-    model = make_model(loaded.plan, task)
+    plan = loaded.plan.but(model_options=pairs(model_option, "--model-option") or None)
+    task = make_task(plan)
+    model = make_model(plan, task)
     load_weights(model, loaded)
     found = evaluate(
-        loaded.plan,
+        plan,
         model.to(device),
         task,
         lengths=None if lengths is None else _numbers(lengths),

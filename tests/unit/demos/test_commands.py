@@ -77,6 +77,18 @@ def test_the_evaluation_prints_a_table_and_writes_beside_what_it_is_told(trained
     assert list(json.loads((tmp_path / "plot.generalisation.json").read_text())["by_length"]) == ["2", "5"]
 
 
+def test_a_model_can_be_evaluated_with_more_slots_than_it_was_trained_with(trained, tmp_path):
+    run, out = str(trained[0] / "run"), tmp_path / "plot"
+    more = ["--lengths", "2", "--batches", "1", "--out", str(out), "--model-option"]
+    result = CliRunner().invoke(evaluate_command, [run, *more, "nr_cells=9"])
+    assert result.exit_code == 0, result.output
+    options = json.loads((tmp_path / "plot.generalisation.json").read_text())["plan"]["model_options"]
+    assert (options["nr_cells"], options["cell_size"]) == (9, 3)
+    other = CliRunner().invoke(evaluate_command, [run, *more, "cell_size=4"])
+    assert other.exit_code == 1
+    assert "does not fit the model asked for" in other.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

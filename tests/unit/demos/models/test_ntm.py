@@ -49,6 +49,46 @@ def test_going_on_from_a_state_equals_one_long_sequence(rnn_type, write_order):
         torch.testing.assert_close(actual, expected)
 
 
+def test_each_part_of_a_state_may_be_left_out(model):
+    x = torch.randn(2, 2, 5, 3)
+    fresh, _ = model(x[1])
+    assert torch.equal(model(x[1], (None, None, None))[0], fresh)
+    controller, memory, reads = model(x[0])[1]
+    start = model.initial_state(2)
+    assert torch.equal(model(x[1], (controller, None, reads))[0], model(x[1], (controller, start.memory, reads))[0])
+    assert torch.equal(model(x[1], (None, memory, reads))[0], model(x[1], (start.controller, memory, reads))[0])
+    assert torch.equal(
+        model(x[1], (controller, memory, None))[0], model(x[1], (controller, memory, start.read_vectors))[0]
+    )
+
+
+def test_reset_experience_forgets_the_memory_and_its_heads_and_nothing_else(model):
+    x = torch.randn(2, 2, 5, 3)
+    controller, _, reads = state = model(x[0])[1]
+    anew, _ = model(x[1], state, reset_experience=True)
+    assert torch.equal(anew, model(x[1], (controller, None, reads))[0])
+    assert not torch.equal(anew, model(x[1], state)[0])
+
+
+def test_the_controller_can_run_alone(model):
+    x = torch.randn(2, 5, 3)
+    _, state = model(x)
+    output, after = model(x, state, pass_through_memory=False)
+    assert output.shape == (2, 5, 2)
+    for before, now in zip(state.memory, after.memory, strict=True):
+        assert torch.equal(now, before)
+    assert torch.equal(after.read_vectors, state.read_vectors)
+    assert not torch.equal(after.controller[0][0], state.controller[0][0])
+
+
+def test_a_state_that_does_not_fit_is_refused(model):
+    _, state = model(torch.randn(2, 4, 3))
+    with pytest.raises(OptionError, match="state is of a batch of 2, the input of 1"):
+        model(torch.randn(1, 4, 3), state)
+    with pytest.raises(OptionError, match="not 2 parts"):
+        model(torch.randn(1, 4, 3), (None, None))
+
+
 def test_items_of_a_batch_do_not_see_each_other(model):
     x = torch.randn(4, 6, 3)
     torch.testing.assert_close(model(x)[0][2:3], model(x[2:3])[0])
