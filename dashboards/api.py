@@ -21,10 +21,12 @@ from memviz.dashboards.downsample import curve
 from memviz.dashboards.fieldview import Values
 from memviz.dashboards.numbers import numbers, strict
 from memviz.dashboards.params import ApiError, Params
+from memviz.dashboards.searches import Searches
 from memviz.dashboards.source import Source
+from memviz.dashboards.stories import Stories
 from memviz.dashboards.summaries import Summaries, age, details, gaps, revision
 from memviz.dashboards.workshop import Workshop
-from memviz.errors import FieldError, MemvizError, PlaceError, TraceNotFound
+from memviz.errors import FieldError, MemvizError, PlaceError, QueryError, TraceNotFound
 from memviz.trace.reader import Record, Trace
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ def blueprint(source: Source) -> Blueprint:
     summaries = Summaries(source)
     desk = Desk(source)
     glances = Glances(source, desk)
+    stories = Stories(source)
+    searches = Searches(source)
     at_once = threading.Semaphore(AT_ONCE)
 
     @api.get("/healthz")
@@ -110,6 +114,21 @@ def blueprint(source: Source) -> Blueprint:
     @api.get("/api/v1/runs/<path:run>/stills")
     def taken(run: str) -> Response:
         return _envelope(stills.stills(reels, source, run, _params()))
+
+    @api.get("/api/v1/runs/<path:run>/stories")
+    def all_stories(run: str) -> Response:
+        params = _params()
+        start = params.whole("from", 0)
+        params.done()
+        with at_once:
+            return _json(stories.ask(run, start))
+
+    @api.get("/api/v1/runs/<path:run>/query")
+    def query(run: str) -> Response:
+        params = _params()
+        text, have = params.text("q"), params.whole("from", 0)
+        params.done()
+        return _json(searches.ask(run, text, have))
 
     for name, answer in ANSWERS.items():
         address = "/api/v1/runs/<path:run>/records/<int:index>" + (f"/{name}" if name else "")
@@ -189,6 +208,9 @@ def _failure(error: Exception) -> Response:
     """Every failure as JSON: the client's fault with its remedy, the trace's fault in the words of its error."""
     if isinstance(error, HTTPException):
         error = ApiError(error.code or 500, error.description or error.name, "a route of docs/api.md", "")
+    elif isinstance(error, QueryError):
+        at, error = error.at, ApiError(400, error.what, "a query as in docs/analysis.md", "change the query")
+        error.body["error"]["at"] = at
     elif isinstance(error, (TraceNotFound, FieldError, PlaceError)):
         error = ApiError(404, str(error), "a run, record and field that exist", "choose another")
     elif isinstance(error, (MemvizError, OSError)):

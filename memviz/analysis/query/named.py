@@ -72,7 +72,8 @@ def _ordered(operator: str) -> Callable[[Any, Any], bool]:
     def compare(a: Any, b: Any) -> bool:
         if operator in ("==", "!="):
             return bool(a == b) == (operator == "==")
-        if not (isinstance(a, str) and isinstance(b, str)) and not (isinstance(a, _NUMBER) and isinstance(b, _NUMBER)):
+        texts, figures = isinstance(a, str) and isinstance(b, str), isinstance(a, _NUMBER) and isinstance(b, _NUMBER)
+        if not texts and not figures:
             return False
         below, above = bool(a < b), bool(a > b)
         return {"<": below, "<=": not above, ">": above, ">=": not below}[operator]
