@@ -17,6 +17,7 @@ from memviz.dashboards.answers.links import arcs, walk
 from memviz.dashboards.answers.origin import lineage, readers
 from memviz.dashboards.answers.pictures import frame, matrices
 from memviz.dashboards.answers.state import state
+from memviz.dashboards.answers.story import story
 
 ANSWERS: Mapping[str, Answer] = MappingProxyType(
     {
@@ -33,6 +34,7 @@ ANSWERS: Mapping[str, Answer] = MappingProxyType(
         "lineage": lineage,
         "readers": readers,
         "state": state,
+        "story": story,
     }
 )
 """By the last part of the address; "" is the record itself."""
