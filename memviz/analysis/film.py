@@ -1,7 +1,7 @@
 """The training film: a few numbers per record over the whole run, and the steps at which they changed, in words.
 
 `film(trace)` reads each record once. What it found is kept beside the trace (memviz.analysis.sidecar), so that a longer
-run costs only its new records.
+run costs only its new records. A `Reel` takes them one by one, for whoever wants to see them come.
 """
 
 from __future__ import annotations
@@ -175,26 +175,63 @@ def film(
     Returns:
         Numbers of every record there is at the moment.
     """
-    ids, steps = trace.ids, trace.steps
-    known = _load(trace) if keep else {}
-    rows: list[Mapping[str, float]] = []
-    new = [position for position, record in enumerate(ids.tolist()) if record not in known]
-    computed = each(trace, new, numbers)
-    done = 0
-    for record in ids.tolist():
-        row = known.get(record)
-        if row is None:
-            row = next(computed)
-            done += 1
-            progress(done, len(new))
-        rows.append(row)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    result = Film(
-        ids, steps, {name: np.array([row.get(name, np.nan) for row in rows], np.float64) for name in names}, len(new)
-    )
+    reel = Reel(trace, keep=keep)
+    new = reel.missing(trace)
+    for done, (position, found) in enumerate(zip(new, each(trace, new, numbers), strict=True), 1):
+        reel.add(int(trace.ids[position]), found)
+        progress(done, len(new))
+    result = reel.film(trace)
     if keep and new:
-        sidecar.save(trace, FILE, result.to_json())
+        reel.save(trace)
     return result
+
+
+class Reel:
+    """The numbers of records as they are taken, in any order: the form of `film` for a run that still grows.
+
+    Args:
+        trace: the run.
+        keep: begin with what was kept beside the trace earlier.
+
+    Attributes:
+        unsaved: records taken in since the numbers were last kept beside the trace.
+    """
+
+    def __init__(self, trace: Trace, *, keep: bool = True) -> None:
+        self._rows = _load(trace) if keep else {}
+        self._added = 0
+        self.unsaved = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def missing(self, trace: Trace) -> list[int]:
+        """Positions in the trace, ascending, of the records whose numbers are not known."""
+        return [position for position, record in enumerate(trace.ids.tolist()) if record not in self._rows]
+
+    def take(self, trace: Trace, position: int) -> None:
+        """Take the numbers of one record."""
+        self.add(int(trace.ids[position]), numbers(trace[position]))
+
+    def add(self, record: int, found: Mapping[str, float]) -> None:
+        """Take in the numbers of one record, by its id."""
+        self._rows[record] = found
+        self._added += 1
+        self.unsaved += 1
+
+    def film(self, trace: Trace) -> Film:
+        """The film of the records whose numbers are known so far."""
+        ids = trace.ids
+        at = np.array([position for position, record in enumerate(ids.tolist()) if record in self._rows], np.int64)
+        rows = [self._rows[record] for record in ids[at].tolist()]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        series = {name: np.array([row.get(name, np.nan) for row in rows], np.float64) for name in names}
+        return Film(ids[at], trace.steps[at], series, self._added)
+
+    def save(self, trace: Trace) -> bool:
+        """Keep the numbers beside the trace; False where the folder cannot be written."""
+        self.unsaved = 0
+        return sidecar.save(trace, FILE, self.film(trace).to_json())
 
 
 def _load(trace: Trace) -> dict[int, Mapping[str, float]]:
