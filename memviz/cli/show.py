@@ -13,18 +13,38 @@ from memviz.cli.common import announce_listening, note, require, say_errors, ser
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--models",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    envvar="MEMVIZ_MODELS",
+    help="Folder with trained networks for the Playground, beside those that come with memviz; may be repeated.",
+)
 @click.option("--listen", is_flag=True, help="Take traces that recorders on other machines send, into the first PATH.")
 @visdom_options
 @server_options
 @say_errors
-def serve(paths: tuple[Path, ...], visdom: str | None, offline_log: Path | None, listen: bool, **options: Any) -> None:
+def serve(
+    paths: tuple[Path, ...],
+    visdom: str | None,
+    offline_log: Path | None,
+    listen: bool,
+    models: tuple[Path, ...],
+    **options: Any,
+) -> None:
     """Serve the traces under PATHS (default: runs/) to a browser, live while they are written.
 
     \b
     Example: memviz serve runs/
              memviz serve runs/ --visdom http://localhost:8097
+             memviz serve runs/ --models networks/
              memviz serve runs/ --listen --host 0.0.0.0
     """
+    for folder in models:
+        if not folder.exists():
+            raise click.ClickException(f"--models: there is no {folder}; give a folder that holds .safetensors files")
+    options["settings"] = {"MEMVIZ_MODELS": [str(folder) for folder in models]}
     if listen:
         options |= {"listen": True, "on_listen": announce_listening}
     else:

@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "memviz": (set(), set()),
     "recorders": (set(), {"torch"}),
     "dashboards": (set(), HEAVY - {"torch"}),
-    "demos": ({"recorders", "dashboards"}, {"torch"}),
+    "demos": ({"recorders", "dashboards"}, {"torch", "flask", "dash"}),
 }
 
 

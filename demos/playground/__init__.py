@@ -1,0 +1,1 @@
+"""The Playground: trained networks answer stories that somebody writes, in the dashboard and by REST."""
