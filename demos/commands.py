@@ -132,6 +132,10 @@ def train_command(
 @click.option("--seed", type=click.IntRange(0), help="Of the items  [default: one that no training draws from]")
 @click.option("--out", type=click.Path(path_type=Path), help="Where results go  [default: beside the checkpoint]")
 @click.option("--device", default="cpu", show_default=True, help="torch device: cpu, cuda, cuda:1.")
+@click.option("--babi", metavar="PATH", help="babi: ask the test stories of this folder, file or archive.")
+@click.option("--questions", type=click.IntRange(1), help="babi: so many questions of each family.")
+@click.option("--confusion", metavar="FAMILIES", help="babi: print confusion matrices of these families: 6,9 or all.")
+@click.option("--record", type=click.Path(path_type=Path), help="babi: record every test story in a trace here.")
 @say_errors
 def evaluate_command(
     checkpoint: str,
@@ -141,15 +145,19 @@ def evaluate_command(
     seed: int | None,
     out: Path | None,
     device: str,
+    **about_stories: Any,
 ) -> None:
-    r"""Evaluate CHECKPOINT, a file or the name of a demo with a trained model, also beyond its training lengths.
+    r"""Evaluate CHECKPOINT, a file or the name of a trained model that comes with memviz, on items it never saw.
 
-    Prints a table, and writes figures (JSON) and a plot (HTML, which loads nothing from the network). The weights of
-    most models with a memory fit any number of slots, and longer items need more of them.
+    Prints a table, and writes figures (JSON) and a plot (HTML, which loads nothing from the network), also beyond the
+    lengths of the training. The weights of most models with a memory fit any number of slots, and longer items need
+    more of them. Of a network for bAbI the table says how often it is right in each family, beside published figures.
 
     \b
     Example: python -m memviz.demos.evaluate runs/copy.safetensors
              python -m memviz.demos.evaluate runs/copy.safetensors --lengths 8,16,24 --model-option nr_cells=64
+             python -m memviz.demos.evaluate babi-joint --confusion 9,10
+             python -m memviz.demos.evaluate babi-2 --questions 200 --record runs/stories
     """
     from rich.console import Console
     from rich.table import Table
@@ -157,9 +165,11 @@ def evaluate_command(
     from memviz.demos.building import make_model, make_task
     from memviz.demos.checkpointing import load_checkpoint, load_weights, tensor_file
     from memviz.demos.distributed import check_device
-    from memviz.demos.evaluation import evaluate, write_evaluation
+    from memviz.demos.evaluation import EVALUATION_SEED, evaluate, write_evaluation
+    from memviz.demos.tasks.babi.examine import asked_stories, examine
+    from memviz.demos.tasks.babi.task import BabiTask
 
-    shipped = checkpoint in registry.DEMOS and registry.get(checkpoint).trained
+    shipped = checkpoint in registry.shipped() or (checkpoint in registry.DEMOS and registry.get(checkpoint).trained)
     path = registry.trained_file(checkpoint) if shipped else tensor_file(checkpoint)
     check_device(device)
     loaded = load_checkpoint(path)
@@ -167,6 +177,18 @@ def evaluate_command(
     task = make_task(plan)
     model = make_model(plan, task)
     load_weights(model, loaded)
+    beside = out or (Path("runs") / checkpoint if shipped else path)
+    if isinstance(task, BabiTask) and lengths is None:
+        babi, questions = about_stories.pop("babi"), about_stories.pop("questions")
+        stories = asked_stories(task, babi or "", questions, seed=plan.seed + EVALUATION_SEED if seed is None else seed)
+        attributes = plan.attributes() | {"trained": True}
+        examine(model.to(device), task, stories, beside=beside, attributes=attributes, **about_stories)
+        return
+    if any(about_stories.values()):
+        raise OptionError(
+            "--babi, --questions, --confusion and --record are for networks that answer questions about stories, "
+            f"without --lengths; this is a {plan.model} for {plan.task}"
+        )
     found = evaluate(
         plan,
         model.to(device),
@@ -185,7 +207,7 @@ def evaluate_command(
         table.add_row(str(length), f"{mistakes:.4g}")
     console.print(table)
     console.print("[bold]solved[/bold]" if found.solved else f"not solved: the limit is {found.limit:g}")
-    page = write_evaluation(found, out or (Path("runs") / checkpoint if shipped else path))
+    page = write_evaluation(found, beside)
     if page is not None:
         console.print(f"plotted in {page}", soft_wrap=True)
 

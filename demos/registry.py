@@ -196,3 +196,9 @@ def planned(name: str, config: str | None = None, **changes: Any) -> Plan:
 def trained_file(name: str) -> Path:
     """Where the trained model of a demo is."""
     return Path(str(resources.files("memviz.demos"))) / "checkpoints" / f"{name}.safetensors"
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the trained models that come with memviz."""
+    folder = Path(str(resources.files("memviz.demos"))) / "checkpoints"
+    return tuple(sorted(file.stem for file in folder.glob("*.safetensors")))

@@ -48,7 +48,7 @@ class FactGates(nn.Module):
     def __init__(self, dim: int, attention: Attention = "smooth", normalise: Normalise = "none") -> None:
         super().__init__()
         self.attention = attention
-        self.normalise = normalise
+        self.normalise: Normalise = normalise
         width = {"basic": 7 * dim + 2, "smooth": 7 * dim, "plus": 4 * dim}[attention]
         self.bilinear = nn.Parameter(torch.empty(dim, dim)) if attention == "basic" else None
         self.first = nn.Linear(width, dim)
@@ -70,13 +70,16 @@ class FactGates(nn.Module):
         """Gates and scores of facts, [batch, fact] each; a fact of padding gets a gate of exactly 0."""
         hidden = torch.tanh(self.first(self.features(facts, memory, question)))
         scores = self.second(hidden).squeeze(2)
-        if self.normalise == "scores":
-            gates = torch.softmax(scores.masked_fill(~real, -torch.inf), dim=1)
-        elif self.normalise == "gates":
-            gates = torch.softmax(torch.sigmoid(scores).masked_fill(~real, -torch.inf), dim=1)
-        else:
-            gates = torch.sigmoid(scores) * real
-        return gates, scores
+        return normalised(scores, real, self.normalise), scores
+
+
+def normalised(scores: Tensor, real: Tensor, how: Normalise) -> Tensor:
+    """Gates of scores, [batch, fact] each; see `FactGates`. Where `real` is false, in padding, they are exactly 0."""
+    if how == "scores":
+        return torch.softmax(scores.masked_fill(~real, -torch.inf), dim=1)
+    if how == "gates":
+        return torch.softmax(torch.sigmoid(scores).masked_fill(~real, -torch.inf), dim=1)
+    return torch.sigmoid(scores) * real
 
 
 class Episode(nn.Module):

@@ -59,7 +59,7 @@ def examine(
     stories: Sequence[Story],
     *,
     beside: Path,
-    confusion: str = "",
+    confusion: str | None = None,
     record: Path | None = None,
     attributes: Mapping[str, Any] | None = None,
     console: Console | None = None,
@@ -71,7 +71,7 @@ def examine(
         task: that it was trained on.
         stories: what to ask; see `asked_stories`.
         beside: a checkpoint or a trace; the figures go to its name with `.babi.json`.
-        confusion: families whose confusion matrix to print: numbers with commas between them, or "all".
+        confusion: families whose confusion matrix to print: numbers with commas between them, or "all"; None for none.
         record: folder of a trace to write, with a record of each story; None for none.
         attributes: facts for the trace.
         console: to print to.
@@ -96,7 +96,7 @@ def examine(
     return results
 
 
-def _families(text: str, stories: Sequence[Story]) -> list[int]:
+def _families(text: str | None, stories: Sequence[Story]) -> list[int]:
     """The families that `confusion` names, of those that are asked about."""
     asked = sorted({story.task for story in stories})
     if text == "all":
