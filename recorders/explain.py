@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from memviz.recorders.assembly import Assembler
 from memviz.recorders.capture import Channel, MemoryInfo
 from memviz.recorders.faults import Faults
 from memviz.recorders.schedule import Schedule
-from memviz.recorders.selection import FieldChoice
+from memviz.recorders.selection import STATES, FieldChoice
 from memviz.trace.schema import MemorySchema
 
 if TYPE_CHECKING:
@@ -46,44 +47,96 @@ def explain(
     lines += [f"  {title:7} {text}" for title, text in also.items() if text]
     if stats.stopped:
         lines.append(f"  stopped {stats.stopped}")
+    memories = []
     for plan in plans:
         info = MemoryInfo(plan.law, plan.attributes)
         reachable = [probe.field for probe in plan.probes]
-        recorded = choice.choose(plan.name, info, reachable)
-        lines += _memory(plan.name, f"adapter {plan.adapter}", info, reachable, recorded, plan.unreachable)
+        kept = choice.choose(plan.name, info, reachable)
+        perhaps = {probe.field for probe in plan.probes if probe.optional}
+        memories.append(
+            (plan.name, _memory(f"adapter {plan.adapter}", info, reachable, kept, plan.unreachable, perhaps))
+        )
     for name, tapped in assembler.tapped.items():
-        lines += _memory(name, "taps", tapped.info, tapped.reached, tapped.chosen, {})
+        memories.append((name, _memory("taps", tapped.info, tapped.reached, tapped.chosen)))
+    lines += _grouped(memories)
     if not plans and not assembler.tapped:
         lines.append("  no adapter knows this model; recorded will be what it taps with memviz.tap(name, tensor)")
     lines += [line for text in faults.messages for line in _item("trouble", text)]
     return "\n".join(lines)
 
 
+def _grouped(memories: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    """The lines of each memory under its name; what is the same of several ones is said once."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, said in memories:
+        groups.setdefault(tuple(said), []).append(name)
+    for (head, *rest), names in groups.items():
+        if len(names) > _NAMED:
+            names = [*names[:2], "...", f"{names[-1]} ({len(names)} memories)"]
+        yield from textwrap.wrap(
+            f"{', '.join(names)}: {head}",
+            116,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        yield from rest
+
+
+_NAMED = 4
+"""Names of memories that are listed, where more of them are alike."""
+
+
 def _memory(
-    name: str,
     source: str,
     info: MemoryInfo,
     reachable: Collection[str],
     recorded: Collection[str],
-    unreachable: Mapping[str, str],
-) -> Iterator[str]:
-    derived = derivable(MemorySchema(name, info.law, attributes=info.attributes), recorded) - set(recorded)
+    unreachable: Mapping[str, str] = MappingProxyType({}),
+    perhaps: Collection[str] = (),
+) -> list[str]:
+    """What there is to say of one memory, without its name: what it is, then lines of their own."""
+    derived = derivable(MemorySchema("", info.law, attributes=info.attributes), recorded) - set(recorded)
     skipped = {field for field in reachable if field not in recorded and field not in derived and "/" not in field}
     facts = info.attributes
-    law = f"law {info.law}" if info.law else "no law, so nothing is derived"
-    yield f"  {name}: {facts.get('class', 'a memory')} by {source}, {law}"
-    sizes = [f"{facts[key]} {key.replace('_', ' ')}" for key in ("slots", "words", "read_heads") if key in facts]
+    law = f", law {info.law}" if info.law else ""
+    if not info.law and STATES.intersection(reachable):
+        law = ", no law, so nothing is derived"
+    said = [f"{_short(str(facts.get('class', 'a memory')))} by {source}{law}"]
+    sizes = [
+        f"{facts[key]} {key.replace('_', ' ')}" for key in ("slots", "words", "read_heads", "heads") if key in facts
+    ]
     if sizes:
-        yield f"    {', '.join(sizes)}"
+        said.append(f"    {', '.join(sizes)}")
     if facts.get("how"):
-        yield from _item("how", str(facts["how"]))
-    yield from _item("records", ", ".join(_ordered(recorded)) or "nothing")
+        said += _item("how", str(facts["how"]))
+    always, sometimes = [
+        _ordered([field for field in recorded if (field in perhaps) == optional]) for optional in (False, True)
+    ]
+    phrases = [", ".join(always), f"{', '.join(sometimes)} when they occur" if sometimes else ""]
+    said += _item("records", "; ".join(filter(None, phrases)) or "nothing")
     if derived:
-        yield from _item("derives", f"{', '.join(_ordered(derived))}, when they are asked for")
+        said += _item("derives", f"{', '.join(_ordered(derived))}, when they are asked for")
     if skipped:
-        yield from _item("skips", f'{", ".join(_ordered(skipped))}; fields="all" records them too')
+        said += _item("skips", f'{", ".join(_ordered(skipped))}; fields="all" records them too')
+    reasons: dict[str, list[str]] = {}
     for field, why in unreachable.items():
-        yield from _item("cannot", f"{field}: {why}")
+        reasons.setdefault(why, []).append(field)
+    for why, names in reasons.items():
+        said += _item("cannot", f"{', '.join(names)}: {why}")
+    return said
+
+
+def _short(kind: str) -> str:
+    """The name of a class as people import it: torch.nn.LSTM, not torch.nn.modules.rnn.LSTM."""
+    *packages, name = kind.split(".")
+    for end in range(1, len(packages)):
+        home = ".".join(packages[:end])
+        found = vars(sys.modules[home]).get(name) if home in sys.modules else None
+        if getattr(found, "__module__", None) == ".".join(packages):
+            return f"{home}.{name}"
+    return kind
 
 
 def missing(

@@ -44,7 +44,7 @@ class RecurrentMemoryAdapter:
                 module,
                 call_probes(scores, path=name, ragged="start"),
                 attributes={
-                    "class": f"{kind}, layer {layer}",
+                    "class": kind,
                     "layer": layer,
                     "keys": "memories of the last segment, null key, read memories, tokens, write memories",
                     "how": "attention weights are computed beside the model's own, which it does not give out",

@@ -362,7 +362,7 @@ def test_a_memory_that_is_passed_by_records_nothing_and_says_so(tmp_path):
 
 def test_explain_names_what_is_recorded_derived_and_skipped(attach):
     text = attach(make(num_layers=2, share_memory=False)).explain()
-    assert "layer1: dnc.memory.Memory by adapter dnc, law dnc" in text
+    assert "dnc.Memory by adapter dnc, law dnc" in text
     assert f"{SLOTS} slots, {WORDS} words, {HEADS} read heads" in text
     assert "derives usage" in text
     assert "every step" in text

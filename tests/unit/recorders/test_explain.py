@@ -45,6 +45,29 @@ def test_it_says_what_is_out_of_reach_and_why(attach, model):
     assert "link_matrix: the model has no links" in attach(model, adapter=Rotten).explain()
 
 
+class Blocks(nn.Module):
+    """Twelve layers that are alike, and one that is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.LSTM(3, 4) for _ in range(12))
+        self.last = nn.GRU(3, 4, 2, dropout=0.5)
+
+    def forward(self, x):
+        return [layer(x) for layer in (*self.layers, self.last)]
+
+
+def test_what_is_alike_is_said_once(tmp_path):
+    with memviz.attach(Blocks(), tmp_path / "run", strict=False) as recorder:
+        text = recorder.explain()
+    assert "layers.0, layers.1, ..., layers.11 (12 memories): torch.nn.LSTM by adapter torch-recurrent\n" in text
+    assert text.count("beside the fused kernel") == 3
+    said = " ".join(text.split())
+    assert "cannot hidden_state, update_gate, reset_gate: with dropout" in said
+    assert "records hidden_state, update_gate, reset_gate when they occur" in said
+    assert "no law" not in text, "there is no state to derive"
+
+
 def test_tapped_memories_appear_after_the_first_record(attach, tapping, batch):
     recorder = attach(tapping)
     assert "no adapter knows this model" in recorder.explain()
