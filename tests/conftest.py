@@ -16,7 +16,7 @@ from hypothesis import settings
 settings.register_profile("memviz", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("memviz")
 
-ALLOWED_SKIPS = ("needs a CUDA device", "needs root to mount a tmpfs")
+ALLOWED_SKIPS = ("needs a CUDA device", "needs root to mount a tmpfs", "needs ../shared/data/babi")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -232,8 +232,8 @@ def test_every_supporting_fact_is_needed(family):
             except (AssertionError, LookupError, ValueError, StopIteration):
                 answer = None
             spared[answer == story.answer] += 1
-    # The solver takes the place from the last move and does not ask who carried the thing (2, 3) or who "he" is (11, 13);
-    # "no" is also what it says of sizes that nothing compares (18).
+    # The solver takes the place from the last move and does not ask who carried the thing (2, 3) or who "he" is (11,
+    # 13), and it says "no" of sizes that nothing compares (18).
     assert spared[True] <= {2: 0.5, 3: 0.34, 11: 0.5, 13: 0.5, 18: 0.55}.get(family.id, 0) * sum(spared.values())
 
 
