@@ -6,11 +6,12 @@
 
   /** What went wrong, as the routes say it. `status` is 0 when the server did not answer. */
   class ApiError extends Error {
-    constructor(status, what, expected, remedy) {
+    constructor(status, what, expected, remedy, at) {
       super([what, expected && `expected ${expected}`, remedy].filter(Boolean).join('; '));
       this.status = status;
       this.what = what;
       this.remedy = remedy || '';
+      this.at = at ?? null; // where in a query, in characters
     }
   }
 
@@ -28,7 +29,7 @@
     } catch (error) {
       said = {};
     }
-    throw new ApiError(response.status, said.what || `the server answered ${response.status}`, said.expected, said.remedy);
+    throw new ApiError(response.status, said.what || `the server answered ${response.status}`, said.expected, said.remedy, said.at);
   }
 
   /** A cache bounded by bytes; the least recently used entry leaves first. Values are loaded once, even when asked often. */
@@ -116,6 +117,10 @@
   const run = (id) => get(runPath(id));
   const poll = (id, from) => get(`${runPath(id)}/records${query({ from })}`);
   const findings = (id) => get(`${runPath(id)}/findings`);
+  /** Rows of the table of stories, of the records from index `from` on. */
+  const stories = (id, from) => get(`${runPath(id)}/stories${query({ from })}`);
+  /** Where a query holds, from place number `from` on. */
+  const asked = (id, q, from) => get(`${runPath(id)}/query${query({ q, from })}`);
   const scalars = (id, name, px) => get(`${runPath(id)}/scalars${query({ name, px })}`);
 
   const record = (q) => records.load(`${q.run}|${q.rec}`, () => get(recordPath(q)));
@@ -188,6 +193,23 @@
     );
   const tellNow = (q, what, parts) => told.peek(toldKey(q, what, parts));
 
+  const runs = () => get('/runs');
+
+  const comparisons = new Cache(48 * 2 ** 20);
+  const comparisonKey = (q) => JSON.stringify(Object.entries(q).filter(([, v]) => v !== null).sort());
+  /**
+   * Two records side by side (docs/api.md, "compare"): the header of an envelope whose `state` says how far it is. Only
+   * what is done is kept.
+   */
+  const comparison = async (q) => {
+    const found = S.codes.decode(await get(`/compare${query(q)}`, true));
+    if (found.state === 'done') comparisons.put(comparisonKey(q), found, found.bytes * 3);
+    return found;
+  };
+  const comparisonNow = (q) => comparisons.peek(comparisonKey(q));
+  const film = (id, parts) => get(`${runPath(id)}/film${query(parts)}`);
+  const stills = async (id, parts) => S.codes.decode(await get(`${runPath(id)}/stills${query(parts)}`, true));
+
   /** Exact values of one field; nested lists. */
   const fieldValues = (q) =>
     values.load(
@@ -198,9 +220,10 @@
 
   /** Forget everything: another run, or the same name written anew. */
   function forget() {
-    for (const cache of [frames, matrices, records, cells, lives, walks, values, told]) cache.clear();
+    for (const cache of [frames, matrices, records, cells, lives, walks, values, told, comparisons]) cache.clear();
   }
 
-  S.api = { ApiError, Cache, run, poll, scalars, findings, tell, tellNow, record, recordNow, frame, frameNow, matrix, matrixNow };
-  Object.assign(S.api, { cell, cellNow, life, lifeNow, walk, walkNow, fieldValues, forget });
+  S.api = { ApiError, Cache, run, poll, scalars, findings, query: asked, tell, tellNow, record, recordNow, frame, frameNow, matrix, matrixNow };
+  Object.assign(S.api, { runs, comparison, comparisonNow, film, stills });
+  Object.assign(S.api, { cell, cellNow, life, lifeNow, walk, walkNow, fieldValues, stories, forget });
 })();

@@ -7,6 +7,8 @@
     run: null, // id of the run
     view: 'scope', // which page about it
     finding: null, // key of the finding whose evidence is shown
+    q: null, // the query; '' with the box open and nothing asked
+    hit: null, // number of the place of the query that is shown
     links: 'matrix', // or arcs
     word: null, // chosen column of the memory, for the life of one cell
     tab: 'shares', // of the Lineage page
@@ -47,6 +49,8 @@
     next.record = whole(params.get('record'));
     next.item = whole(params.get('item')) ?? 0;
     next.finding = params.get('finding');
+    next.q = params.get('q');
+    next.hit = next.q === null ? null : whole(params.get('hit'));
     next.links = params.get('links') === 'arcs' ? 'arcs' : 'matrix';
     next.word = whole(params.get('word'));
     next.write = whole(params.get('write'));
@@ -85,7 +89,11 @@
     if (s.view !== 'scope') add('view', s.view);
     if (s.view === 'lineage' && s.write !== null) add('write', s.write);
     if (s.view === 'lineage' && s.tab !== 'shares') add('tab', s.tab);
+    if (s.view === 'story' && s.sort) add('sort', s.sort);
+    for (const key of ['kind', 'only', 'find']) if (s.view === 'story' && s[key]) add(key, s[key]);
     if (s.finding) add('finding', s.finding);
+    if (s.q !== null) add('q', s.q);
+    if (s.q !== null && s.hit !== null) add('hit', s.hit);
     if (s.range) add('range', `${s.range[0]}..${s.range[1]}`);
     if (s.follow && s.step !== null) add('follow', 1);
     if (s.scale === 'log') add('scale', 'log');

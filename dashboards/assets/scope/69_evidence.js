@@ -41,14 +41,16 @@
   function draw(frame) {
     if (!dom) return;
     const f = S.findings.chosen();
-    const key = f ? `${f.key}|${f.index}|${f.item}` : '';
-    // A finding that was just chosen has its field brought into view; scrolling away from it later is left alone.
-    if (key !== lastKey && f) wanted = S.findings.fieldOf(f);
+    const place = f ? null : S.query.place();
+    const at = f || place;
+    const key = at ? `${at.key}|${at.index}|${at.item}` : '';
+    // What was just chosen has its field brought into view; scrolling away from it later is left alone.
+    if (key !== lastKey && at) wanted = S.findings.fieldOf(at);
     if (key !== lastKey && !f && S.store.state.finding === null) lastKey = key;
     dom.bar.hidden = !f;
-    const here = Boolean(f && frame && S.findings.isHere(f));
+    const here = Boolean(at && frame && (f ? S.findings.isHere(f) : S.query.isHere(place)));
     // While a record is on its way what is on the screen stays as it is.
-    if (frame || !f) keep(here ? ring(f) : new Set(), here ? S.findings.fieldOf(f) : '', here ? f.severity : '');
+    if (frame || !at) keep(here ? ring(at) : new Set(), here ? S.findings.fieldOf(at) : '', here ? at.severity : '');
     if (f) {
       lastKey = key;
       put(dom.bar, 'data-severity', f.severity);

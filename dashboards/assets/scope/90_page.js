@@ -22,7 +22,7 @@
     root = node;
     const right = el('div.sc-right', {}, S.memory.mount(), S.links.mount(), S.slotCard.mount(), S.extra.mount());
     const main = el('div.sc-main', {}, S.panels.mount(), right);
-    root.replaceChildren(el('div.sc-wrap', {}, S.toolbar.mount(), S.strip.mount(), S.evidence.mount(), S.timeline.mount(), main), S.footer.mount());
+    root.replaceChildren(el('div.sc-wrap', {}, S.toolbar.mount(), S.queryBox.mount(), S.strip.mount(), S.evidence.mount(), S.timeline.mount(), main), S.footer.mount());
     root.classList.add('sc-root');
     new ResizeObserver(resized).observe(main);
   }
@@ -74,6 +74,7 @@
     const rec = S.session.resolve(catchUp);
     S.timeline.draw();
     S.strip.draw();
+    S.queryBox.draw();
     const about = rec === null ? null : S.api.recordNow({ run: state.run, rec });
     if (rec !== null && !about) load('record', { run: state.run, rec }, S.api.record);
     if (about) {
@@ -204,6 +205,7 @@
   function onStore(changed) {
     if (changed.has('playing') || changed.has('speed')) S.footer.clock(state.playing, state.speed, S.playing.advance);
     if (changed.has('scalar')) S.timeline.want();
+    if (changed.has('q')) S.query.sync();
     if (['hide', 'more', 'memory'].some((key) => changed.has(key)) && S.panels.frame) S.panels.layout();
     if (changed.has('rec') || changed.has('item') || changed.has('memory')) problem = '';
     if (!changed.has('t') && !changed.has('rec')) window.memviz.announce && announce(changed);
@@ -216,6 +218,7 @@
   }
 
   function onFeed(what) {
+    S.query.fed();
     if (what === 'state' || what === 'records') {
       if (S.feed.info && !S.feed.scalars) S.timeline.want();
     }
@@ -232,6 +235,7 @@
     clearInterval(ageTimer);
     ageTimer = setInterval(() => active() && S.feed.state !== 'closed' && invalidate(), 1000);
     if (entered) S.timeline.want();
+    S.query.sync();
     invalidate();
   }
 
@@ -241,12 +245,14 @@
     problem = '';
     asked.clear();
     coming = null;
+    S.query.forget();
     if (root) S.panels.clear();
   }
 
   function leave() {
     S.footer.clock(false);
     clearInterval(ageTimer);
+    S.query.cancel();
     S.table.close();
   }
 
