@@ -124,7 +124,7 @@ def support_text(story: Story) -> str:
     kept = story.effective.max(axis=0)
     worst = min(story.missed, key=lambda fact: kept[fact])
     missed = f"{len(story.found)} of {len(supporting)} supporting facts found; {_facts(story.missed)} missed"
-    return f"{missed}: no hop keeps more than {kept[worst]:.2f} of fact {worst}."
+    return f"{missed}: of fact {worst} a hop keeps {kept[worst]:.2f} at most, and of others more."
 
 
 def answer_text(story: Story) -> str:
