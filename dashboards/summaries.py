@@ -99,7 +99,12 @@ def describe(run: str, trace: Trace) -> dict[str, Any]:
         "model": strict(trace.header.model),
         "attributes": strict(trace.header.attributes),
         "memories": [
-            {"name": memory.name, "law": memory.law, "summary": summary_of(sizes(trace, memory.name))}
+            {
+                "name": memory.name,
+                "law": memory.law,
+                "summary": summary_of(sizes(trace, memory.name)),
+                "story": "episodic_attention" in memory.fields,
+            }
             for memory in trace.memories.values()
             if memory.name != MODEL
         ],

@@ -110,7 +110,10 @@
     const parameters = run.model.parameters ? `, ${count(run.model.parameters)} parameters` : '';
     return h('div', { className: 'two', title: lines.join('\n') }, [
       h('span', { key: 'm' }, (run.model.class || 'model') + parameters),
-      h('span', { key: 's', className: 'sub' }, lines.length ? lines[0] + more : 'no memory recorded yet'),
+      h('span', { key: 's', className: 'sub' }, [
+        run.memories.some((m) => m.story) ? h('a', { key: 'l', className: 'run-story', href: hashOf(run) + '?view=story', 'aria-label': `Stories of ${run.name}` }, 'Stories') : null,
+        lines.length ? lines[0] + more : 'no memory recorded yet',
+      ]),
     ]);
   };
 

@@ -29,7 +29,7 @@ def layout(_: Source) -> list[Any]:
 def columns() -> list[dict[str, Any]]:
     """Columns of the table; their renderers are the Memviz... components of assets/story/."""
     return [
-        _column("Result", "rank", "MemvizStoryKind", width=152),
+        _column("Result", "rank", "MemvizStoryKind", width=174),
         _column("Question", "question", "MemvizStoryLink", flex=4, minWidth=160),
         _column("Answer", "predicted", "MemvizStoryText", flex=1, minWidth=84),
         _column("Expected", "answer", "MemvizStoryText", flex=1, minWidth=84),

@@ -42,13 +42,14 @@ class Answers:
         return None if number is None else self.total[:, number]
 
     def settled(self, alternative: int) -> int | None:
-        """The hop from which on an alternative is the most probable answer; None where it is not at the end."""
+        """The hop from which on an alternative is more probable than any other; None where it is not at the end."""
         number = self.column[alternative]
         if number is None:
             return None
         first = None
-        for hop, top in enumerate(self.total.argmax(axis=1).tolist()):
-            first = None if top != number else hop if first is None else first
+        others = np.delete(self.total, number, axis=1).max(axis=1, initial=0.0)
+        for hop, ahead in enumerate((self.total[:, number] > others).tolist()):
+            first = None if not ahead else hop if first is None else first
         return first
 
 

@@ -74,9 +74,12 @@
   /** Whether what is on the screen is the record, item and memory that a finding is about. */
   const isHere = (f) => state.rec === f.index && state.item === f.item && (f.memory === 'model' || state.memory === f.memory);
 
+  /** The page that shows the evidence: whoever reads stories goes on reading them. */
+  const viewOf = (f) => (state.view === 'story' && f.field === 'episodic_attention' ? 'story' : 'scope');
+
   /** Go to the evidence of a finding: step, item, memory, time, slot, head. */
   function show(f) {
-    const patch = { rec: f.index, step: S.feed.steps[f.index] ?? f.step, record: null, item: f.item, finding: f.key, follow: false, playing: false, view: 'scope' };
+    const patch = { rec: f.index, step: S.feed.steps[f.index] ?? f.step, record: null, item: f.item, finding: f.key, follow: false, playing: false, view: viewOf(f) };
     const twin = S.feed.steps[f.index - 1] === patch.step || S.feed.steps[f.index + 1] === patch.step;
     if (twin) patch.record = f.index;
     if (f.memory !== 'model') patch.memory = f.memory;

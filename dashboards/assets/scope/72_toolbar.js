@@ -57,6 +57,7 @@
     const heads = memory ? Math.max(memory.read_heads || 0, countHeads(frame)) : 0;
     options(dom.head, [...Array(heads).keys()].map((h) => [h, `read ${h}`]), Math.min(s.head, Math.max(0, heads - 1)), 2);
     say(dom.about, describe());
+    dom.story.hidden = !S.stories.memories(about).length;
     dom.log.classList.toggle('on', s.scale === 'log');
     put(dom.log, 'aria-pressed', s.scale === 'log');
     chooser(frame);

@@ -7,8 +7,8 @@
   let dom = null;
 
   function mount() {
-    dom = { title: el('h1.st-title', { id: 'story-title' }), numbers: el('dl.st-numbers') };
-    return el('section.card.st-head', { 'aria-label': 'Question and answer' }, dom.title, dom.numbers);
+    dom = { title: el('h1.st-title', { id: 'story-title' }), numbers: el('dl.st-numbers'), scope: el('button.btn.st-elsewhere', { type: 'button', hidden: true, onclick: () => Y.session.go('scope') }, 'Show in Scope') };
+    return el('section.card.st-head', { 'aria-label': 'Question and answer' }, dom.title, dom.numbers, dom.scope);
   }
 
   function title(data) {
@@ -51,6 +51,7 @@
   }
 
   function draw(data) {
+    dom.scope.hidden = true;
     say(dom.title, title(data));
     const pairs = [
       ['answer', answer(data)],
@@ -61,8 +62,10 @@
     dom.numbers.replaceChildren(...pairs.map(([name, given]) => el('div', {}, el('dt', {}, name), el('dd', {}, ...given))));
   }
 
-  function fail(words) {
+  /** Nothing to tell: why not, and where the record can be seen. */
+  function fail(words, elsewhere) {
     say(dom.title, words);
+    dom.scope.hidden = !elsewhere;
     dom.numbers.replaceChildren();
   }
 

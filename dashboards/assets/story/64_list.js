@@ -22,7 +22,7 @@
       if (event.key === 'Enter') walk(0);
     });
     const button = (words, title, by) => el('button.btn', { type: 'button', title, onclick: () => walk(by) }, words);
-    bar.replaceChildren(el('h2.ttl', {}, 'Stories of this run'), dom.chips, dom.taskBox, dom.find, el('span.spring'), dom.progress, button('↑ Previous', 'Previous story of the table (↑)', -1), button('↓ Next', 'Next story of the table (↓)', 1));
+    bar.replaceChildren(el('h2.ttl', {}, 'Stories of this run'), dom.chips, dom.taskBox, dom.find, el('span.spring'), dom.progress, el('span.st-walk', {}, button('↑ Previous', 'Previous story of the table (↑)', -1), button('↓ Next', 'Next story of the table (↓)', 1)));
     bar.classList.add('st-listbar');
     bar.after(dom.none);
     drawn = null;
@@ -89,6 +89,8 @@
 
   function fill(list) {
     dom.table.hidden = !list.length;
+    // No more room than the rows take: a header of 32, rows of 28, and the lines around them.
+    dom.table.style.height = `${Math.min(316, 38 + 28 * list.length)}px`;
     put(dom.list, 'data-rows', list.length);
     if (!window.dash_clientside || !window.dash_clientside.set_props) return;
     window.dash_clientside.set_props('story-grid', { rowData: list });

@@ -57,7 +57,7 @@
     }
     const memories = Y.stories.memories(about);
     if (!memories.length) {
-      return tell('error', `Record ${rec} is no story: no memory of it has gates over facts (episodic_attention), as a dynamic memory network has. Scope shows what it holds.`);
+      return tell('error', `Record ${rec} is no story: no memory of it has gates over facts (episodic_attention), as a dynamic memory network has.`);
     }
     settle(about, memories);
     crumbs();
@@ -138,7 +138,7 @@
   function tell(kind, words) {
     shown = null;
     root.classList.add('st-failed');
-    Y.head.fail(words);
+    Y.head.fail(words, kind === 'error' && state.rec !== null);
     if (Y.rows.list.length || kind === 'error') Y.list.draw();
     else Y.list.hide();
     mark(kind);
