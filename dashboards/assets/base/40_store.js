@@ -13,6 +13,10 @@
     word: null, // chosen column of the memory, for the life of one cell
     tab: 'shares', // of the Lineage page
     write: null, // time of the write that the Lineage page follows forward
+    sort: '', // of the facts on the Story page: gold, raw.<hop>, effective.<hop>; '' is story order
+    kind: null, // result that its table of stories is filtered by
+    only: null, // task that it is filtered by
+    find: null, // words that it is filtered by
     rec: null, // index of the record, known once the run has answered
     step: null, // training step asked for; null follows the newest record
     record: null, // index asked for, only where several records share one step
@@ -54,6 +58,8 @@
     next.links = params.get('links') === 'arcs' ? 'arcs' : 'matrix';
     next.word = whole(params.get('word'));
     next.write = whole(params.get('write'));
+    next.sort = /^(gold|(raw|effective)\.\d+)$/.test(params.get('sort') || '') ? params.get('sort') : '';
+    for (const key of ['kind', 'only', 'find']) next[key] = params.get(key) || null;
     next.tab = TABS.includes(params.get('tab')) ? params.get('tab') : 'shares';
     next.memory = params.get('memory');
     next.t = whole(params.get('t') ?? params.get('time')) ?? 0;

@@ -17,6 +17,7 @@
     { keys: ['.', ','], key: '.', text: 'next, previous finding', run: () => S.findings.walk(1) },
     { key: ',', text: 'previous finding', keys: [','], help: false, run: () => S.findings.walk(-1) },
     { keys: ['g'], key: 'g', text: 'lineage of this read, and back', run: () => S.session.go(state.view === 'lineage' ? 'scope' : 'lineage') },
+    { keys: ['s'], key: 's', text: 'story of this record, and back', run: () => S.stories.go() },
     { keys: ['b'], key: 'b', text: 'back to the write behind this slot', run: () => S.watch.toWriter() },
     { keys: ['n'], key: 'n', text: 'on to the next overwrite of this slot', run: () => S.watch.toNext() },
     { keys: ['f'], key: 'f', text: 'follow the newest record', run: () => S.moves.follow(!state.follow) },
@@ -44,5 +45,5 @@
     return [...found, ...memories, ...fields];
   });
 
-  S.commands = { copyLink };
+  S.commands = { copyLink, shared };
 })();
