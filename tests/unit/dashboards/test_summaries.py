@@ -25,7 +25,9 @@ def test_a_row_describes_its_run(tmp_path):
     row = row_of(tmp_path)
     assert (row["state"], row["records"], row["step"], row["dropped"], row["error"]) == ("closed", 4, 60, 0, None)
     assert row["attributes"] == {"task": "copy", "seed": 0, "synthetic": True}
-    assert row["memories"] == [{"name": "memory", "law": "dnc", "summary": "16 slots × 16, 2 read heads"}]
+    assert row["memories"] == [
+        {"name": "memory", "law": "dnc", "summary": "16 slots × 16, 2 read heads", "story": False}
+    ]
     values = [float(line["loss"]) for line in map(json.loads, (run.path / "scalars.jsonl").read_text().splitlines())]
     assert row["loss_name"] == "loss"
     assert row["last_loss"] == pytest.approx(sum(values[-10:]) / 10)
