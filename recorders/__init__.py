@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from memviz.recorders.origin import record_origin as record_origin
     from memviz.recorders.schedule import Cycle as Cycle
     from memviz.recorders.schedule import LogSpaced as LogSpaced
+    from memviz.recorders.static import StaticTap as StaticTap
     from memviz.recorders.triggers import GradientSpike as GradientSpike
     from memviz.recorders.triggers import LossSpike as LossSpike
     from memviz.recorders.triggers import Observation as Observation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Cycle": "schedule",
     "LogSpaced": "schedule",
+    "StaticTap": "static",
     "GradientSpike": "triggers",
     "LossSpike": "triggers",
     "Observation": "triggers",
@@ -38,6 +40,7 @@ _HOMES = {
 __all__ = [
     "Cycle",
     "LogSpaced",
+    "StaticTap",
     "GradientSpike",
     "LossSpike",
     "Observation",

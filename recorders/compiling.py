@@ -14,14 +14,22 @@ from torch import nn
 
 
 class Stances:
-    """Decides whether a sampled forward of a model needs the eager stance, and takes it."""
+    """Decides whether a sampled forward of a model needs the eager stance, and takes it.
 
-    def __init__(self, model: nn.Module) -> None:
+    Args:
+        model: the attached model.
+        looks: whether anything looks into a forward; False where compiled code itself leaves what is recorded.
+    """
+
+    def __init__(self, model: nn.Module, looks: bool = True) -> None:
         self._model = model
+        self._looks = looks
         self._needed = False
 
     def enter(self) -> Any:
         """Take the eager stance; returns what `leave` wants back, None when nothing is compiled in this process."""
+        if not self._looks:
+            return None
         # Asked at every sampled forward, since anybody may compile at any time. Not asking costs 50 us instead.
         self._needed = self._needed or _anything_compiled() or is_compiled(self._model)
         return torch.compiler.set_stance("force_eager") if self._needed else None

@@ -15,6 +15,7 @@ from memviz.errors import MissingFieldError, NoAdapterError, UnknownNameError
 from memviz.recorders import explain
 from memviz.recorders.adapters.base import Adapter, MemoryPlan, find_plans, resolve
 from memviz.recorders.selection import FieldChoice
+from memviz.recorders.static import static_plans
 from memviz.recorders.tap import tap
 
 _FOREIGN = ("torch", "numpy", "builtins", "typing", "collections", "abc", "functools")
@@ -37,7 +38,10 @@ def discover(
     if taps and adapter is None:
         # Whoever taps has said what is worth recording; the building blocks around it are not.
         adapters = [one for one in adapters if not getattr(one, "generic", False)]
-    plans = list(find_plans(model, adapters, lambda path, error: declined.append((path, error))))
+    plans = static_plans(model)
+    if plans and adapter is None:
+        adapters = [one for one in adapters if not getattr(one, "generic", False)]
+    plans += find_plans(model, adapters, lambda path, error: declined.append((path, error)))
     notes = [f"{path or type(model).__name__}: {error}" for path, error in declined]
     if not plans and not taps:
         if strict:

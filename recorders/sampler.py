@@ -22,6 +22,7 @@ from memviz.recorders.assembly import Assembler
 from memviz.recorders.budget import Budget
 from memviz.recorders.capture import Capture, Channel, MemoryInfo, open_captures
 from memviz.recorders.compiling import Stances
+from memviz.recorders.discovery import calls_tap
 from memviz.recorders.faults import Faults
 from memviz.recorders.flight import FlightRecorder
 from memviz.recorders.gradients import GradientChoice
@@ -32,6 +33,7 @@ from memviz.recorders.schedule import Schedule
 from memviz.recorders.selection import FieldChoice
 from memviz.recorders.sink import Sink
 from memviz.recorders.sites import SitePlug, make_sites
+from memviz.recorders.static import StaticProbe, static_channels
 from memviz.recorders.steps import Moment, StepCounter
 from memviz.trace.schema import Event
 
@@ -104,8 +106,10 @@ class Sampler:
         self._memories[fields.MODEL] = MemoryInfo()
         chosen = _chosen(plans, choice, assembler.grads)
         self._sites, self._channels = make_sites(chosen, lambda: self._here.capture)
+        self._statics = [one for plan in plans for one in static_channels(plan, _wanted(plan, choice))]
         self._plug = SitePlug(self._sites)
-        self._stances = Stances(model)
+        # Where nothing but static taps is recorded, the sampled forward may run compiled.
+        self._stances = Stances(model, bool(self._sites) or not self._statics or calls_tap(model))
         self._handles: list[Any] = []
 
     def start(self, sink: Sink) -> None:
@@ -246,6 +250,9 @@ class Sampler:
                     site.collect_before(args, kwargs)  # torch has listed the pre-hooks that it will call already
                 else:
                     self._place_after_hook()  # ours must come last, after those of the probes
+        if module is not None:
+            for static in self._statics:
+                static.tap.written = 0  # a replay of a graph leaves it as it was when the graph was captured
         given = {"input": model_io.model_input(args, kwargs), **sequences}
         for name in model_io.NAMES:
             value = given.get(name)
@@ -257,6 +264,8 @@ class Sampler:
         """Keep what was collected, and hand it over."""
         for site in self._sites:
             site.settle(capture)
+        for static in self._statics:
+            static.collect(capture)
         copied = len(self._cloned)
         value = model_io.model_output(output)
         channel = self._io.channels["output"]
@@ -295,7 +304,8 @@ class Sampler:
             channel.full_name for channel, values in zip(capture.channels, capture.values, strict=True) if values
         }
         troubled = self._faults.count > 0
-        for text in explain.missing(self._model, self._plans, self._channels, arrived, self._choice, troubled):
+        channels = [*self._channels, *(static.channel for static in self._statics)]
+        for text in explain.missing(self._model, self._plans, channels, arrived, self._choice, troubled):
             self._faults.say(text, "error")
 
     def _leave(self) -> None:
@@ -330,8 +340,10 @@ def _chosen(
     """
     chosen = []
     for plan in plans:
-        wanted = choice.choose(plan.name, MemoryInfo(plan.law, plan.attributes), [probe.field for probe in plan.probes])
+        wanted = _wanted(plan, choice)
         for probe in plan.probes:
+            if isinstance(probe, StaticProbe):
+                continue
             axes = probe.value_axes()
             last = f"{fields.FINAL_PREFIX}{probe.field}"
             recorded = probe.field in wanted
@@ -342,6 +354,11 @@ def _chosen(
             if last in wanted:
                 chosen.append((plan.module, probe, Channel(plan.name, last, axes, "last", None, probe.mutable)))
     return chosen
+
+
+def _wanted(plan: MemoryPlan, choice: FieldChoice) -> frozenset[str]:
+    """Bare names of the fields to record of one memory."""
+    return choice.choose(plan.name, MemoryInfo(plan.law, plan.attributes), [probe.field for probe in plan.probes])
 
 
 def _is_rerun() -> bool:
