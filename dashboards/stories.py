@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from memviz.analysis.stories import FIELD, KINDS_OF_RESULT, Story, memories_of, read_stories
+from memviz.analysis.story_labels import Told
 from memviz.dashboards.numbers import number
 from memviz.dashboards.source import Source
 from memviz.errors import MemvizError
@@ -117,15 +118,15 @@ def rows_of(record: Record, index: int) -> list[dict[str, Any]]:
     stories = read_stories(record, memories[0])
     rows = []
     for story in stories:
-        memory = _memory_of(memories, story.told.predicted)
+        memory = memory_of(memories, story.told)
         chosen = story if memory == story.memory else read_stories(record, memory)[story.item]
         rows.append(_row(chosen, index, record.step))
     return rows
 
 
-def _memory_of(memories: tuple[str, ...], predicted: str) -> str:
+def memory_of(memories: tuple[str, ...], told: Told) -> str:
     """Of several memories, one per choice, that of the choice that was made; otherwise the first."""
-    return next((name for name in memories[1:] if predicted and name.split(".")[-1] == predicted), memories[0])
+    return next((name for name in memories[1:] if name.split(".")[-1] == told.letter), memories[0])
 
 
 def _row(story: Story, index: int, step: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from memviz.dashboards.answers.choice import item_of
 from memviz.dashboards.fieldview import MAX_VALUES, Values
 from memviz.dashboards.numbers import number, numbers
 from memviz.dashboards.params import ApiError, Params
+from memviz.dashboards.stories import memory_of
 from memviz.trace.record import Record
 
 MAX_CELLS = 100_000
@@ -32,6 +33,8 @@ def story(values: Values, params: Params, index: int) -> dict[str, Any]:
     record = values.record
     check_size(record)
     stories = read_stories(record, memory)
+    if memory is None and item < len(stories):
+        stories = read_stories(record, memory_of(memories_of(record), stories[item].told))
     if item >= len(stories):
         raise ApiError(404, f"{stories[0].memory} has no item {item}", f"0 to {len(stories) - 1}", "change item")
     chosen = stories[item]
@@ -120,6 +123,7 @@ def _told(story: Story, answers: Answers | None) -> dict[str, Any]:
         "right": told.right,
         "kind": story.kind,
         "missing": list(told.missing),
+        "choices": dict(told.choices),
         "alternatives": [
             {
                 "answer": name,

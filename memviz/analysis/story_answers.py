@@ -2,6 +2,7 @@
 
 A record holds `answer_probabilities` by number; its labels name the most probable answers with their probabilities
 after the last hop. The k-th most probable number and the k-th name are the same answer where their probabilities agree.
+Of a network for multiple choice the label `choices` names all numbers in order.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ def answers_of(record: Source, story: Story) -> Answers | None:
         if values.size and values.shape[0] == story.hops and values.shape[1] > story.item:
             total = values[:, story.item]
             given = [probability for _, probability in story.told.alternatives]
+            texts = [text for _, text in story.told.choices]
+            if len(texts) == len(set(texts)) == total.shape[1]:
+                named = (texts.index(name) if name in texts else None for name, _ in story.told.alternatives)
+                return Answers(total, tuple(named))
             return Answers(total, _columns(total[-1], given))
     return None
 

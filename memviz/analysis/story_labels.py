@@ -36,6 +36,7 @@ class Told:
         alternatives: answers with their probabilities, as they were labelled.
         task: number or name of the task.
         family: name of the family of tasks.
+        choices: of a network for multiple choice, the letter and the text of each; () for another.
     """
 
     facts: tuple[str, ...] = ()
@@ -48,6 +49,12 @@ class Told:
     alternatives: tuple[tuple[str, float], ...] = ()
     task: str = ""
     family: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def letter(self) -> str:
+        """The letter of the choice that the network made; what it answered where no choice has that text."""
+        return next((letter for letter, text in self.choices if text == self.predicted), self.predicted)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -96,6 +103,7 @@ def told(labels: Labels, item: int, batch: Sequence[int], facts: int) -> Told:
         alternatives=alternatives,
         task="" if task == "0" else task,
         family=_text_of(labels, "family", item, batch),
+        choices=_choices(_entry(labels, "choices", item, batch)),
     )
 
 
@@ -150,6 +158,11 @@ def _alternatives(labels: Labels, item: int, batch: Sequence[int]) -> tuple[tupl
         if isinstance(entry, list) and len(entry) == 2 and (probability := _number(entry[1])) is not None
     ]
     return tuple(pairs[:MOST_ALTERNATIVES])
+
+
+def _choices(given: Any) -> tuple[tuple[str, str], ...]:
+    pairs = given.items() if isinstance(given, dict) else ()
+    return tuple((_text(letter), _text(text)) for letter, text in pairs)[:MOST_ALTERNATIVES]
 
 
 def _number(value: Any) -> float | None:

@@ -45,6 +45,12 @@
     pick.box.hidden = wanted.length < 2;
   }
 
+  /** A memory that belongs to a choice is named by it. */
+  const nameOf = (data, memory) => {
+    const text = data.choices[memory.split('.').pop()];
+    return text === undefined ? memory : `${memory}: ${Y.short(text, 24)}`;
+  };
+
   /** Facts in the order that was asked for. */
   function order(data) {
     const facts = [...Array(data.facts).keys()];
@@ -139,7 +145,7 @@
   }
 
   function draw(data) {
-    fill(dom.memory, data.memories.map((name) => [name, name]), data.memory);
+    fill(dom.memory, data.memories.map((name) => [name, nameOf(data, name)]), data.memory);
     fill(dom.item, [...Array(data.items).keys()].map((i) => [i, String(i)]), data.item);
     const now = [Y.colour.generation(), state.sort, all].join('|');
     if (shown !== data || key !== now) {

@@ -71,11 +71,18 @@
     show(data);
   }
 
+  /** The memory of the choice that was made, where there is one per choice; otherwise the first. */
+  function chosen(about, memories) {
+    const { choices, predicted } = about.labels || {};
+    const pair = Object.entries(choices && typeof choices === 'object' ? choices : {}).find(([, text]) => text === predicted);
+    return memories.find((name) => name.split('.').pop() === (pair ? pair[0] : predicted)) || memories[0];
+  }
+
   /** Choose a memory that has a story and an item that the record has. */
   function settle(about, memories) {
     const items = (about.batch || [0]).length;
     const patch = {};
-    if (!memories.includes(state.memory)) patch.memory = memories[0];
+    if (!memories.includes(state.memory)) patch.memory = chosen(about, memories);
     if (state.item >= items) patch.item = Math.max(0, items - 1);
     if (!Object.keys(patch).length) return;
     Object.assign(state, patch);

@@ -171,13 +171,13 @@ def test_a_record_without_gates_over_facts_says_so():
         read_stories(record(), "choices.A")
 
 
-def answered(last, given):
+def answered(last, given, **labels):
     """The answers of a record of two hops with probabilities."""
     fields = {
         "episodic_attention": GATES,
         "answer_probabilities": np.stack([np.full_like(last, 1 / len(last)), last])[:, None],
     }
-    known = Declared(fields, law="dmn", labels={"alternatives": given})
+    known = Declared(fields, law="dmn", labels={"alternatives": given, **labels})
     return answers_of(known, read_stories(known)[0])
 
 
@@ -198,6 +198,15 @@ def test_answers_are_named_by_their_probability():
     np.testing.assert_allclose(found.of(0), [0.25, 0.6])
     assert found.settled(0) == 1
     assert found.settled(1) is None
+
+
+def test_choices_name_their_answers():
+    last = np.array([0.3, 0.3, 0.4])
+    choices = {"A": "hall", "B": "garden", "C": "office"}
+    found = answered(last, [["office", 0.4], ["hall", 0.3], ["garden", 0.3]], choices=choices, predicted="garden")
+    assert found.column == (2, 0, 1)
+    assert told({"choices": choices, "predicted": "garden"}, 0, (0,), 1).letter == "B"
+    assert told({"choices": ["x"], "predicted": "B"}, 0, (0,), 1).letter == "B"
 
 
 def test_answers_that_cannot_be_told_apart_are_not_named():

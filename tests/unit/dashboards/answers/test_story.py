@@ -167,7 +167,9 @@ def test_the_table_has_a_row_per_story(client, runs):
 
 def test_the_row_of_a_choice_is_that_of_the_answer(tmp_path, new_client):
     def chosen(_, labels):
-        return {**labels, "answer": "B", "predicted": "B"}
+        return {**labels, "choices": {"A": "another", "B": labels["predicted"]}}
 
     write_story_run(tmp_path / "run", records=1, memories=["choices.A", "choices.B"], change=chosen)
-    assert new_client(tmp_path).json("/api/v1/runs/run/stories")["stories"][0]["memory"] == "choices.B"
+    client = new_client(tmp_path)
+    assert client.json("/api/v1/runs/run/stories")["stories"][0]["memory"] == "choices.B"
+    assert ask(client, "run", 0)["memory"] == "choices.B"
