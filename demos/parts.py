@@ -43,6 +43,7 @@ MODELS: Mapping[str, Part] = MappingProxyType(
             "memviz.demos.models.sdnc:SDNC", "sparse differentiable neural computer (Rae et al. 2016)", _SPARSE
         ),
         "dmn": Part("memviz.demos.models.dmn:DMN", "dynamic memory network (Kumar et al. 2016) and its variants"),
+        "dmn-choice": Part("memviz.demos.models.dmn_choice:DMNChoice", "dynamic memory network for multiple choice"),
         "lstm": Part("memviz.demos.models.lstm:LSTM", "an LSTM without a memory, to compare with"),
     }
 )
@@ -59,6 +60,7 @@ TASKS: Mapping[str, Part] = MappingProxyType(
         "adding": Part("memviz.demos.tasks.adding:AddingTask", "add the two numbers that are marked"),
         "argmax": Part("memviz.demos.tasks.argmax:ArgmaxTask", "say the item with the largest value"),
         "babi": Part("memviz.demos.tasks.babi.task:BabiTask", "answer questions about stories (Weston et al. 2015)"),
+        "choices": Part("memviz.demos.tasks.babi.choices:ChoiceTask", "answer questions about stories by one of four"),
     }
 )
 """Called with options by name; see memviz.demos.tasks.task."""

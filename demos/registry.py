@@ -138,6 +138,26 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
                 ),
                 configs=_BABI_CONFIGS,
             ),
+            Demo(
+                "choices",
+                "a dynamic memory network answers the same questions by one of four choices, with a memory for each",
+                "20 s",
+                Plan(
+                    "choices",
+                    model="dmn-choice",
+                    model_options={
+                        "encoder": "positional",
+                        "normalise": "scores",
+                        "answer": "match",
+                        "hops": 3,
+                        "dim": 40,
+                        "word_size": 40,
+                    },
+                    every=10,
+                    learning_rate=3e-3,
+                    clip=5.0,
+                ),
+            ),
         )
     }
 )

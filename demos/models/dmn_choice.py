@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 import memviz
 from memviz.demos.models.dmn_episode import Episode, EpisodeKind, Normalise, normalised
-from memviz.demos.models.dmn_input import Mask, RecurrentInput, last_of
+from memviz.demos.models.dmn_input import Mask, PositionalInput, RecurrentInput
 from memviz.demos.models.options import at_least_one, one_of, probability
 from memviz.errors import OptionError
 
-ChoiceAnswer = Literal["joint", "each"]
+Encoder = Literal["recurrent", "positional"]
+ChoiceAnswer = Literal["joint", "each", "match"]
 LETTERS = "ABCDEFGHIJ"
 
 
@@ -31,11 +32,12 @@ class DMNChoiceOptions:
 
     Attributes:
         choices: how many there are.
-        mask: a fact is a "sentence" or each "word".
+        encoder: "recurrent" or "positional" (DMN+); see memviz.demos.models.dmn_input.
+        mask: for the recurrent encoder, a fact is a "sentence" or each "word".
         normalise: how gates are normalised over facts; see `memviz.demos.models.dmn_episode.FactGates`.
         episode: "gated", "attention_gru" or "soft"; see memviz.demos.models.dmn_episode.
-        answer: "joint", W [m_A, m_B, ...] (YerevaNN); "each", w m of each choice alone, so that it does not matter in
-            which order they are listed.
+        answer: "joint", W [m_A, m_B, ...] (YerevaNN); "each", w m of each choice alone, and "match", mᵀ W c of memory
+            and choice, with which it does not matter in which order choices are listed.
         hops: passes over the facts.
         dim: width of facts, question, choices and memory.
         word_size: width of word vectors.
@@ -43,6 +45,7 @@ class DMNChoiceOptions:
     """
 
     choices: int = 4
+    encoder: Encoder = "recurrent"
     mask: Mask = "sentence"
     normalise: Normalise = "none"
     episode: EpisodeKind = "gated"
@@ -67,7 +70,7 @@ class DMNChoiceOptions:
 
 
 _KINDS: Mapping[str, Any] = MappingProxyType(
-    {"mask": Mask, "normalise": Normalise, "episode": EpisodeKind, "answer": ChoiceAnswer}
+    {"encoder": Encoder, "mask": Mask, "normalise": Normalise, "episode": EpisodeKind, "answer": ChoiceAnswer}
 )
 
 
@@ -128,10 +131,11 @@ class DMNChoice(nn.Module):
     Args:
         words: number of words, or their vectors [word, word_size], which then stay as they are (GloVe).
         choices: how many there are.
+        encoder: "recurrent" or "positional".
         mask: "sentence" or "word".
         normalise: "none", "gates" or "scores".
         episode: "gated", "attention_gru" or "soft".
-        answer: "joint" or "each"; see `DMNChoiceOptions` for all of these.
+        answer: "joint", "each" or "match"; see `DMNChoiceOptions` for all of these.
         hops: passes over the facts.
         dim: width of facts, question, choices and memory.
         word_size: width of a word vector; that of `words` where they are given.
@@ -146,6 +150,7 @@ class DMNChoice(nn.Module):
         words: int | Tensor,
         choices: int = 4,
         *,
+        encoder: Encoder = "recurrent",
         mask: Mask = "sentence",
         normalise: Normalise = "none",
         episode: EpisodeKind = "gated",
@@ -156,20 +161,24 @@ class DMNChoice(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.options = DMNChoiceOptions(choices, mask, normalise, episode, answer, hops, dim, word_size, dropout)
+        self.options = DMNChoiceOptions(
+            choices, encoder, mask, normalise, episode, answer, hops, dim, word_size, dropout
+        )
         self.options.check()
         if isinstance(words, Tensor):
             self.words = nn.Embedding(len(words), words.shape[1], padding_idx=0, _weight=words)
             self.words.requires_grad_(False)
         else:
             self.words = nn.Embedding(words, word_size, padding_idx=0)
-        self.input = RecurrentInput(self.words.embedding_dim, dim, mask)
+        size = self.words.embedding_dim
+        self.input = RecurrentInput(size, dim, mask) if encoder == "recurrent" else PositionalInput(size, dim)
         self.gates = ChoiceGates(dim, normalise)
         self.gru = nn.GRUCell(dim, dim)
         # A memory each, so that what every choice looks at is recorded; all have the weights of `gru`.
         self.choices = nn.ModuleDict({LETTERS[number]: Episode(dim, episode, self.gru) for number in range(choices)})
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(dim, 1, bias=False) if answer == "each" else nn.Linear(choices * dim, choices, False)
+        wide, out = {"joint": (choices * dim, choices), "each": (dim, 1), "match": (dim, dim)}[answer]
+        self.linear = nn.Linear(wide, out, bias=False)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -195,8 +204,7 @@ class DMNChoice(nn.Module):
             choices: [batch, choice, word].
         """
         seen = self.input(self.words, facts, question)
-        read = choices.flatten(0, 1)
-        offered = last_of(self.input.gru(self.words(read))[0], read).unflatten(0, choices.shape[:2])
+        offered = self.input.read(self.words, choices.flatten(0, 1)).unflatten(0, choices.shape[:2])
         given = next(iter(self.choices.values())).project(seen.facts)  # type: ignore[operator]
         memories = [seen.question] * self.options.choices
         gates, probabilities = [], []
@@ -208,13 +216,15 @@ class DMNChoice(nn.Module):
                 hop.append(gate)
             gates.append(torch.stack(hop))
             with torch.no_grad():
-                probabilities.append(torch.softmax(self._scores(torch.stack(memories, dim=1)), dim=1))
+                probabilities.append(torch.softmax(self._scores(torch.stack(memories, dim=1), offered), dim=1))
         memviz.tap("answer_probabilities", torch.stack(probabilities), axes=("time", "batch", "answer"))
-        scores = self._scores(self.dropout(torch.stack(memories, dim=1)))
+        scores = self._scores(self.dropout(torch.stack(memories, dim=1)), offered)
         return ChoiceOutput(scores, torch.stack(gates, dim=1))
 
-    def _scores(self, memories: Tensor) -> Tensor:
-        """Scores [batch, choice] of memories [batch, choice, dim]."""
+    def _scores(self, memories: Tensor, choices: Tensor) -> Tensor:
+        """Scores [batch, choice] of memories and choices, [batch, choice, dim] each."""
+        if self.options.answer == "match":
+            return (self.linear(memories) * choices).sum(2)
         each = self.options.answer == "each"
         scores: Tensor = self.linear(memories).squeeze(2) if each else self.linear(memories.flatten(1))
         return scores

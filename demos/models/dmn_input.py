@@ -89,11 +89,15 @@ class RecurrentInput(nn.Module):
         """
         stream = as_stream(facts)
         hidden = self.gru(words(stream.words))[0]
-        asked = last_of(self.gru(words(question))[0], question)
+        asked = self.read(words, question)
         if self.mask == "word":
             return Encoded(hidden, stream.real, asked)
         at_ends = hidden.gather(1, stream.ends.unsqueeze(2).expand(-1, -1, hidden.shape[2]))
         return Encoded(at_ends, (facts != 0).any(2), asked)
+
+    def read(self, words: nn.Module, sentence: Tensor) -> Tensor:
+        """The vector [batch, dim] of a question, or of anything else that is read alone, [batch, word]."""
+        return last_of(self.gru(words(sentence))[0], sentence)
 
 
 class PositionalInput(nn.Module):
@@ -124,8 +128,11 @@ class PositionalInput(nn.Module):
             0
         ]
         forward, backward = both.chunk(2, dim=2)
-        asked = last_of(self.question(words(question))[0], question)
-        return Encoded(self.dropout(forward + backward), real, self.dropout(asked))
+        return Encoded(self.dropout(forward + backward), real, self.dropout(self.read(words, question)))
+
+    def read(self, words: nn.Module, sentence: Tensor) -> Tensor:
+        """As `RecurrentInput.read`."""
+        return last_of(self.question(words(sentence))[0], sentence)
 
 
 def position_weights(facts: Tensor, word_size: int, dtype: torch.dtype = torch.float32) -> Tensor:

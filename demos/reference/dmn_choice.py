@@ -13,13 +13,13 @@ import numpy as np
 from memviz.demos.reference.dmn import Array, Network, Weights, encode, gru, read_words, sigmoid, softmax, summed
 
 
-def network(weights: Weights, *, mask: str, normalise: str, episode: str, hops: int) -> Network:
+def network(weights: Weights, *, encoder: str, mask: str, normalise: str, episode: str, hops: int) -> Network:
     """The parts that it has in common with a dynamic memory network, as such a one."""
     return Network(
         weights,
         attention="",
         normalise=normalise,
-        encoder="recurrent",
+        encoder=encoder,
         mask=mask,
         episode=episode,
         memory="tied",
@@ -47,9 +47,11 @@ def choice_gates(facts: Sequence[Array], m: Array, q: Array, c: Array, net: Netw
     return softmax(gates) if net.normalise == "gates" else gates
 
 
-def answered(memories: Sequence[Array], net: Network, answer: str) -> Array:
+def answered(memories: Sequence[Array], choices: Sequence[Array], net: Network, answer: str) -> Array:
     """Scores of the choices from their memories."""
     matrix = net.weights["linear.weight"]
+    if answer == "match":
+        return np.array([c @ matrix @ m for m, c in zip(memories, choices, strict=True)])
     if answer == "each":
         return np.array([(matrix @ m).item() for m in memories])
     return np.asarray(matrix @ np.concatenate(memories))
@@ -69,14 +71,15 @@ def run(
         question: the numbers of its words.
         choices: the numbers of the words of each choice.
         net: the network, as `network` gives it.
-        answer: "joint" or "each".
+        answer: "joint", "each" or "match".
 
     Returns:
         `episodic_attention` [choice, hop, fact], `episode` [choice, hop, dim], `answer_probabilities` [hop, choice] and
         `answer` [choice], the scores after the last hop.
     """
     vectors, q = encode(facts, question, net)
-    offered = [read_words(choice, net.weights, "input.gru.")[-1] for choice in choices]
+    reader = "input.gru." if net.encoder == "recurrent" else "input.question."
+    offered = [read_words(choice, net.weights, reader)[-1] for choice in choices]
     memories = [q for _ in choices]
     gates: list[list[Array]] = [[] for _ in choices]
     episodes: list[list[Array]] = [[] for _ in choices]
@@ -88,10 +91,10 @@ def run(
             memories[number] = gru(e, memories[number], net.weights, "gru.")
             gates[number].append(g)
             episodes[number].append(e)
-        hops.append(softmax(answered(memories, net, answer)))
+        hops.append(softmax(answered(memories, offered, net, answer)))
     return {
         "episodic_attention": np.array(gates),
         "episode": np.array(episodes),
         "answer_probabilities": np.array(hops),
-        "answer": answered(memories, net, answer),
+        "answer": answered(memories, offered, net, answer),
     }

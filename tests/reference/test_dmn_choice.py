@@ -20,7 +20,7 @@ CHANGES = [
     {"answer": "each", "normalise": "scores"},
     {"mask": "word", "normalise": "gates"},
     {"episode": "attention_gru"},
-    {"episode": "soft", "normalise": "scores"},
+    {"episode": "soft", "normalise": "scores", "encoder": "positional", "answer": "match"},
 ]
 
 
@@ -52,7 +52,8 @@ def test_every_internal_of_every_choice(changes, tmp_path):
     record = memviz.open(recorder.path)[0]
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
     options = model.options
-    net = reference.network(weights, mask=options.mask, normalise=options.normalise, episode=options.episode, hops=HOPS)
+    shared = {name: getattr(options, name) for name in ("encoder", "mask", "normalise", "episode", "hops")}
+    net = reference.network(weights, **shared)
     for item, story in enumerate(STORIES):
         expected = reference.run(*story, net, options.answer)
         np.testing.assert_allclose(output.answer[item].detach(), expected["answer"], atol=1e-10)
@@ -71,9 +72,10 @@ def test_every_internal_of_every_choice(changes, tmp_path):
         torch.testing.assert_close(alone.answer[0], output.answer[item], atol=1e-12, rtol=0)
 
 
-def test_the_order_of_the_choices_does_not_matter_to_answers_of_each():
+@pytest.mark.parametrize("answer", ["each", "match"])
+def test_the_order_of_the_choices_does_not_matter(answer):
     torch.manual_seed(0)
-    model = DMNChoice(WORDS, 4, hops=HOPS, dim=5, word_size=4, answer="each").double().eval()
+    model = DMNChoice(WORDS, 4, hops=HOPS, dim=5, word_size=4, answer=answer).double().eval()
     facts, question, choices = padded(STORIES)
     turned = torch.tensor([2, 0, 3, 1])
     torch.testing.assert_close(

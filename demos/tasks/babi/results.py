@@ -109,11 +109,8 @@ class Results:
     def confusion_table(self, task: int) -> Table:
         """The confusion matrix of a family for people: a row per right answer, a column per given one."""
         words, counts = self.confusion(task)
-        table = Table(
-            title=f"task {task}, {FAMILIES[task - 1].name}: right answers down, given ones across",
-            box=SIMPLE_HEAD,
-            pad_edge=False,
-        )
+        title = f"task {task}, {FAMILIES[task - 1].name}: right answers down, given ones across"
+        table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, min_width=len(title))
         table.add_column("")
         for word in words:
             table.add_column(Text(word.replace(",", ",\n")), justify="right")
