@@ -3,6 +3,7 @@
 
 scripts/calibrate_diagnostics.py                    write the gallery, train the demos, measure, write the page
 scripts/calibrate_diagnostics.py --trained runs/    take the trained runs in this folder instead of training
+scripts/calibrate_diagnostics.py --only NAME ...    measure these on synthetic runs, keep the other rows of the table
 scripts/calibrate_diagnostics.py --docs-only        write the page again around the table that is in it
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import memviz
 from memviz.analysis.diagnostics import SEVERITIES, Diagnostic, MemoryView, diagnostics, examine
 from memviz.analysis.film_numbers import STATISTICS
 from memviz.demos.gallery import has_strength, names, write_healthy, write_healthy_other, write_run
+from memviz.demos.gallery.faults import FAULTS
 from memviz.demos.gallery.others import OTHERS
 from memviz.fields import MODEL
 from memviz.testing.simulate import Sizes
@@ -110,9 +112,10 @@ def seen_from(check: Diagnostic, fault: str, folder: Path) -> str:
     return smallest
 
 
-def measure(folder: Path, trained: list[Path]) -> Iterator[Row]:
-    checks = diagnostics()
-    faults = {name: [write_run(name, folder / f"{name}-{seed}", seed=seed) for seed in SEEDS] for name in names()}
+def measure(folder: Path, trained: list[Path], only: Collection[str] = ()) -> Iterator[Row]:
+    checks = {name: check for name, check in diagnostics().items() if not only or name in only}
+    wanted = [name for name in names() if not only or _named_by(name) in only]
+    faults = {name: [write_run(name, folder / f"{name}-{seed}", seed=seed) for seed in SEEDS] for name in wanted}
     healthy = [
         write_healthy(folder / f"healthy-{index}-{seed}", seed=seed, sizes=sizes).path
         for index, sizes in enumerate(SIZES)
@@ -121,6 +124,7 @@ def measure(folder: Path, trained: list[Path]) -> Iterator[Row]:
     others = {
         name: [write_healthy_other(name, folder / f"healthy-{name}-{seed}", seed=seed).path for seed in SEEDS]
         for name in OTHERS
+        if name in faults
     }
     by_check = {runs[0].diagnostic: name for name, runs in reversed(list(faults.items()))} | STANDS_FOR
     leads = {
@@ -143,6 +147,22 @@ def measure(folder: Path, trained: list[Path]) -> Iterator[Row]:
             np.concatenate([np.zeros(0)] if other else [values(check, path) for path in trained]),
             seen_from(check, fault, folder),
         )
+
+
+def _named_by(fault: str) -> str:
+    """The diagnostic that should name a fault first."""
+    return (OTHERS[fault] if fault in OTHERS else FAULTS[fault]).diagnostic
+
+
+def merged(old: str, new: str) -> str:
+    """An earlier table with the rows of the diagnostics measured anew, all in the order of the checks."""
+
+    def rows(text: str) -> dict[str, str]:
+        return {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+
+    both = rows(old) | rows(new)
+    head, tail = new.splitlines()[:2], old.splitlines()[-1]
+    return "\n".join([*head, *(both[name] for name in diagnostics() if name in both), "", tail])
 
 
 def table(rows: list[Row], alarms: dict[str, int], runs: int) -> str:
@@ -175,7 +195,7 @@ def document(calibration: str) -> str:
     """The page docs/diagnostics.md around a table."""
     checks = diagnostics()
     sections = [line for check in checks.values() for line in _section(check)]
-    return "\n".join([INTRODUCTION, BEGIN, calibration, END, "", *_film(), *sections])
+    return "\n".join([INTRODUCTION, *_families(), BEGIN, calibration, END, "", *_film(), *sections])
 
 
 INTRODUCTION = """\
@@ -205,10 +225,13 @@ reads that find nothing.
 
 **What was not recorded is not guessed.** A check that lacks a field is listed as not checked, with the field.
 
-**Not implemented**, because no recorder produces what they need: influence of memory against controller (a rerun
-without one of them), connectivity d output / d input, and the surprise and
-forgetting of Titans. The checks of gradients, episodes, attention, shifts and sparse positions were calibrated on
-synthetic data only.
+**What has to be asked for.** `bypassed_memory` needs the field `memory_influence` (`fields=["default",
+"memory_influence"]`), checks of gradients need `grads=True`. What no record can say, because the model must be run again,
+`memviz.connectivity` (which inputs an output depends on) and `memviz.ablate` (what it loses without a write, a gate, a
+slot) say of a record and its checkpoint ([analysis.md](analysis.md#the-causal-check)).
+
+**Other memories than a DNC.** The checks of gradients, influence, episodes, attention, shifts, sparse positions and fast
+weights were calibrated on synthetic data only.
 
 ## Your own
 
@@ -221,8 +244,11 @@ memviz's own come through the same door.
 Its `measure` takes a `MemoryView`, which reads fields by bare name, and yields a `Measure`: one value per item of
 the batch, a `Place` each, and the sentence for an item. An exception in it is reported as a check that failed.
 
-## Calibration
+## Families
+"""
 
+
+CALIBRATION = """\
 Each fault is planted into one item of three, from the sixth of ten records on, with five seeds (`demos/gallery`).
 Healthy items are those of synthetic copies of three shapes and five seeds, or for other memories those that the
 fault was planted into, and of trained demos: copy with our DNC on five seeds and with the `dnc` package on three.
@@ -247,6 +273,42 @@ least. Each record is read once; its numbers are kept beside the trace, in `.mem
 | statistic | of | needs | least change |
 |---|---|---|---|\
 """
+
+
+FAMILIES = (
+    "laws",
+    "entropy and effective slots",
+    "read mass",
+    "overlap of heads",
+    "dead, unread and unwritten slots",
+    "usage and allocation",
+    "allocation against content",
+    "write interference",
+    "key masking and value leakage",
+    "de-allocation residue",
+    "sharpness of links",
+    "origin of NaN and Inf",
+    "memory against controller",
+    "gradient flow and reach",
+    "saturation of gates",
+    "growth of norms",
+    "flatness of precedence",
+    "crowding of slots",
+    "episodes of a DMN",
+    "attention and NTM addressing",
+    "sparse memories",
+    "Titans: surprise and forgetting",
+)
+"""Families of checks; the position in here, from 1, is `Diagnostic.family`."""
+
+
+def _families() -> list[str]:
+    """The table of families, without those of plugins."""
+    lines = ["| family | diagnostics |", "|---|---|"]
+    for number, title in enumerate(FAMILIES, 1):
+        found = [f"[`{name}`](#{name})" for name, check in diagnostics().items() if check.family == number]
+        lines.append(f"| {title} | {', '.join(found)} |")
+    return [*lines, "| the batch: worst item and distribution | all |", "", "## Calibration", "", CALIBRATION]
 
 
 def _film() -> list[str]:
@@ -286,6 +348,9 @@ def calibration_in(page: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trained", type=Path, help="folder of trained runs to take as healthy")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="measure these, keep the rest of the table"
+    )
     parser.add_argument("--docs-only", action="store_true", help="keep the table, write the rest of the page")
     options = parser.parse_args()
     if options.docs_only:
@@ -293,14 +358,18 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as folder:
             trained = (
-                sorted(path for path in options.trained.iterdir() if (path / "trace.json").exists())
+                []
+                if options.only
+                else sorted(path for path in options.trained.iterdir() if (path / "trace.json").exists())
                 if options.trained
                 else trained_runs(Path(folder))
             )
-            rows = list(measure(Path(folder), trained))
+            rows = list(measure(Path(folder), trained, options.only))
             reports = [examine(memviz.open(path)) for path in trained]
             alarms = {s: sum(f.severity == s for r in reports for f in r.findings) for s in SEVERITIES}
             found = table(rows, alarms, len(trained))
+            if options.only:
+                found = merged(calibration_in(PAGE.read_text()), found)
     PAGE.write_text(document(found))
 
 

@@ -1,4 +1,4 @@
-"""Faults of memories other than a DNC: episodes of a DMN, attention, NTM shifts, sparse accesses, gradients."""
+"""Faults of memories other than a DNC, of gradients, and of how much a memory matters for the output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OtherFault:
         summary: what is wrong, in one line.
         diagnostic: the check that should name it first.
         kind: what sort of memory it is.
-        healthy: fields of a memory that works, for a number of items.
+        healthy: fields of a memory that works, for a number of items; what is named with an underscore is not recorded.
         plant: spoils one item in place and says where the evidence should point.
         labels: of every record.
     """
@@ -180,6 +180,121 @@ def _exploding(fields: Fields, item: int, rng: np.random.Generator) -> Where:
     return {"field": "grad/memory", "time": int(np.linalg.norm(fields["grad/memory"][:, item], axis=(1, 2)).argmax())}
 
 
+_ASKED_FROM = 12
+"""First time at which the model has to answer, of 20."""
+
+
+def _target(items: int) -> Array:
+    target = np.full((20, items, 3), np.nan)
+    target[_ASKED_FROM:] = 1.0
+    return target
+
+
+def _influence(rng: np.random.Generator, items: int) -> Fields:
+    """While it is told something the controller is on its own; what it answers comes from memory for the most part."""
+    share = rng.uniform(0.0, 0.2, (20, items))
+    share[_ASKED_FROM:] = rng.beta(6.0, 3.0, share[_ASKED_FROM:].shape)
+    return {"memory_influence": share, "model/target": _target(items)}
+
+
+def _bypassed(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["memory_influence"][:, item] = rng.uniform(0.01, 0.04, 20)
+    fields["memory_influence"][15, item] = 0.001
+    return {"field": "memory_influence", "time": 15}
+
+
+def _written(rng: np.random.Generator, items: int) -> Fields:
+    """What is written before the first answer carries most of the gradient."""
+    gradient = rng.normal(0.0, 1e-3, (20, items, 1, 6))
+    gradient[_ASKED_FROM:] *= 0.1
+    return {"write_vectors": rng.normal(size=(20, items, 1, 6)), "grad/write_vectors": gradient} | {
+        "model/target": _target(items)
+    }
+
+
+def _unreached(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["grad/write_vectors"][:_ASKED_FROM, item] *= 1e-3
+    return {"field": "grad/write_vectors", "time": _ASKED_FROM}
+
+
+_CHUNKS, _HEADS = 32, 2
+
+
+def _fast_weights(rng: np.random.Generator, items: int) -> Fields:
+    """A memory of 12 x 12 weights that learns pairs by the equations of Titans, with gates that depend on the token."""
+    shape = (_CHUNKS, items, _HEADS)
+    learned = {
+        "step_size": rng.uniform(0.02, 0.1, shape),
+        "momentum_gate": rng.uniform(0.2, 0.7, shape),
+        "decay_gate": rng.uniform(0.005, 0.05, shape),
+    }
+    pairs = rng.normal(size=(*shape, 2, 12)) / np.sqrt(12)
+    weights = rng.normal(size=(items, _HEADS, 12, 12)) / 12
+    return learned | _unroll_titans(learned, pairs, weights) | {"_pairs": pairs, "_weights": weights}
+
+
+def _unroll_titans(gates: Mapping[str, Array], pairs: Array, weights: Array) -> Fields:
+    """S = η S - θ ∇ℓ and M = (1 - α) M + S for ℓ = |M^T k - v|², one pair per time."""
+    matrix, momentum = weights.copy(), np.zeros_like(weights)
+    found: dict[str, list[Array]] = {
+        name: [] for name in ("surprise_loss", "gradient_norm", "momentum_norm", "update_norm", "weight_norm")
+    }
+    for time, (key, value) in enumerate(np.moveaxis(pairs, 3, 1)):
+        error = np.einsum("bhij,bhi->bhj", matrix, key) - value
+        step, eta, alpha = (gates[name][time][..., None, None] for name in ("step_size", "momentum_gate", "decay_gate"))
+        given = -step * 2 * key[..., None] * error[..., None, :]
+        momentum = eta * momentum + given
+        before, matrix = matrix, (1 - alpha) * matrix + momentum
+        sizes = {"gradient_norm": given, "momentum_norm": momentum, "update_norm": matrix - before}
+        found["surprise_loss"].append((error**2).sum(axis=-1))
+        for name, one in (sizes | {"weight_norm": matrix}).items():
+            found[name].append(np.linalg.norm(one, axis=(-2, -1)))
+    return {name: np.stack(values) for name, values in found.items()}
+
+
+def _relearn(fields: Fields, item: int) -> None:
+    """Unroll one item again, after something that it is made of was changed."""
+    one = slice(item, item + 1)
+    gates = {name: fields[name][:, one] for name in ("step_size", "momentum_gate", "decay_gate")}
+    for name, values in _unroll_titans(gates, fields["_pairs"][:, one], fields["_weights"][one]).items():
+        fields[name][:, one] = values
+
+
+def _spiked(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["_pairs"][9, item, 1, 1] *= 40
+    _relearn(fields, item)
+    return {"field": "surprise_loss", "time": 9, "head": 1}
+
+
+def _forgetful(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["decay_gate"][:, item] = rng.uniform(0.8, 0.95, (_CHUNKS, _HEADS))
+    _relearn(fields, item)
+    return {"field": "decay_gate"}
+
+
+def _inert(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["momentum_gate"][:, item] = rng.uniform(0.97, 0.999, (_CHUNKS, _HEADS))
+    # Steps must be small, or weights that overshoot grow before inertia shows.
+    fields["step_size"][:, item] = 1e-3
+    fields["step_size"][:2, item] = 0.1
+    _relearn(fields, item)
+    return {"field": "momentum_norm"}
+
+
+def _standing(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["step_size"][:, item] = 1e-9
+    fields["decay_gate"][:, item] *= 1e-6
+    _relearn(fields, item)
+    return {"field": "update_norm"}
+
+
+def _overflow(fields: Fields, item: int, rng: np.random.Generator) -> Where:
+    fields["step_size"][:, item, 1] = 2.5
+    fields["decay_gate"][:, item] *= 1e-3
+    _relearn(fields, item)
+    return {"field": "weight_norm", "head": 1}
+
+
 _FAULTS = (
     OtherFault("leftover_episode", "a hop looks at no fact", "leftover_episode", "DMN", _episodes, _leftover),
     OtherFault("redundant_hops", "all hops look at the same fact", "redundant_hops", "DMN", _episodes, _redundant),
@@ -206,6 +321,13 @@ _FAULTS = (
     ),
     OtherFault("vanishing_gradient", "a gradient that fades", "vanishing_gradient", "gradient", _gradients, _vanishing),
     OtherFault("exploding_gradient", "a gradient that grows", "exploding_gradient", "gradient", _gradients, _exploding),
+    OtherFault("bypassed_memory", "an output that ignores the reads", "bypassed_memory", "DNC", _influence, _bypassed),
+    OtherFault("short_reach", "a gradient that ends at the answers", "short_reach", "gradient", _written, _unreached),
+    OtherFault("surprise_spike", "one value far outside", "surprise_spike", "Titans", _fast_weights, _spiked),
+    OtherFault("fast_forgetting", "a decay gate near 1", "fast_forgetting", "Titans", _fast_weights, _forgetful),
+    OtherFault("stale_surprise", "a momentum gate near 1", "stale_surprise", "Titans", _fast_weights, _inert),
+    OtherFault("frozen_fast_weights", "steps of size 0", "frozen_fast_weights", "Titans", _fast_weights, _standing),
+    OtherFault("growing_fast_weights", "too large steps", "growing_fast_weights", "Titans", _fast_weights, _overflow),
 )
 
 OTHERS: Mapping[str, OtherFault] = MappingProxyType({fault.name: fault for fault in _FAULTS})

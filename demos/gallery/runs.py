@@ -156,9 +156,15 @@ def _write_other(
         if record >= planted_from:
             now = fault.plant(fields, ITEM, rng)
             where = where if where and lasting else now
-        records.append({f"{MEMORY}/{name}": values.astype(np.float32) for name, values in fields.items()})
+        kept = {name: values for name, values in fields.items() if not name.startswith("_")}
+        records.append({_full(name): values.astype(np.float32) for name, values in kept.items()})
     written = _write(path, fault.name, {MEMORY: ("", {"class": fault.kind})}, records, dict(fault.labels), seed)
     return _described(written, fault.name, fault.diagnostic, where)
+
+
+def _full(name: str) -> str:
+    """Fields are of the one memory, but for what the model is given and should answer."""
+    return name if name.startswith(f"{MODEL}/") else f"{MEMORY}/{name}"
 
 
 def _described(path: Path, fault: str, diagnostic: str, where: dict[str, int | str]) -> GalleryRun:

@@ -9,7 +9,15 @@ import numpy as np
 from memviz.analysis.diagnostics.base import Diagnostic, Measure, MemoryView
 from memviz.analysis.diagnostics.finding import Place
 
-GATES = ("free_gates", "allocation_gate", "write_gate", "erase_vectors", "interpolation_gate")
+GATES = (
+    "free_gates",
+    "allocation_gate",
+    "write_gate",
+    "erase_vectors",
+    "interpolation_gate",
+    "momentum_gate",
+    "decay_gate",
+)
 
 SATURATED = 1 / (1 + np.exp(-4.0))
 """sigmoid(4) = 0.982: beyond it, or below its complement, hardly any gradient passes."""
