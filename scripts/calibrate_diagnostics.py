@@ -226,12 +226,12 @@ reads that find nothing.
 **What was not recorded is not guessed.** A check that lacks a field is listed as not checked, with the field.
 
 **What has to be asked for.** `bypassed_memory` needs the field `memory_influence` (`fields=["default",
-"memory_influence"]`), checks of gradients need `grads=True`. What no record can say, because the model must be run again,
-`memviz.connectivity` (which inputs an output depends on) and `memviz.ablate` (what it loses without a write, a gate, a
-slot) say of a record and its checkpoint ([analysis.md](analysis.md#the-causal-check)).
+"memory_influence"]`), checks of gradients need `grads=True`. What no record can say, because the model must be run
+again, `memviz.connectivity` (which inputs an output depends on) and `memviz.ablate` (what it loses without a write, a
+gate, a slot) say of a record and its checkpoint ([analysis.md](analysis.md#the-causal-check)).
 
-**Other memories than a DNC.** The checks of gradients, influence, episodes, attention, shifts, sparse positions and fast
-weights were calibrated on synthetic data only.
+**Other memories than a DNC.** The checks of gradients, influence, episodes, attention, shifts, sparse positions and
+fast weights were calibrated on synthetic data only.
 
 ## Your own
 
