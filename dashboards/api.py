@@ -18,6 +18,8 @@ from memviz.dashboards.answers import ANSWERS, Answer, compare, film, stills
 from memviz.dashboards.desk import Desk
 from memviz.dashboards.glances import Glances
 from memviz.dashboards.downsample import curve
+from memviz.dashboards.export.asking import export
+from memviz.dashboards.export.wish import Download
 from memviz.dashboards.fieldview import Values
 from memviz.dashboards.numbers import numbers, strict
 from memviz.dashboards.params import ApiError, Params
@@ -26,7 +28,15 @@ from memviz.dashboards.source import Source
 from memviz.dashboards.stories import Stories
 from memviz.dashboards.summaries import Summaries, age, details, gaps, revision
 from memviz.dashboards.workshop import Workshop
-from memviz.errors import FieldError, MemvizError, PlaceError, QueryError, TraceNotFound
+from memviz.errors import (
+    ExportError,
+    FieldError,
+    MemvizError,
+    PlaceError,
+    QueryError,
+    TraceNotFound,
+    UnknownNameError,
+)
 from memviz.trace.reader import Record, Trace
 
 log = logging.getLogger(__name__)
@@ -77,7 +87,7 @@ def blueprint(source: Source) -> Blueprint:
         name, columns = params.text("name"), params.whole("px", 900, low=1, high=8192)
         first, last = params.optional("from"), params.optional("to")
         params.done()
-        return _json(_scalars(source.trace(run), name, columns, first, last))
+        return _json(scalar_curve(source.trace(run), name, columns, first, last))
 
     def on_record(answer_of: Answer, run: str, index: int) -> Response:
         """Answer from one record; what it says never changes, so a browser may keep it."""
@@ -130,6 +140,13 @@ def blueprint(source: Source) -> Blueprint:
         params.done()
         return _json(searches.ask(run, text, have))
 
+    @api.get("/api/v1/runs/<path:run>/records/<int:index>/export")
+    def exported(run: str, index: int) -> Response:
+        params, trace = _params(), source.trace(run)
+        values = Values(_record(trace, index), (source.identity(run), index), source.arrays)
+        with at_once:
+            return _file(export(source.path(run), trace, values, params, index))
+
     for name, answer in ANSWERS.items():
         address = "/api/v1/runs/<path:run>/records/<int:index>" + (f"/{name}" if name else "")
         api.add_url_rule(address, f"record_{name}", partial(on_record, answer))
@@ -174,7 +191,8 @@ def _records(trace: Trace, start: int) -> dict[str, Any]:
     }
 
 
-def _scalars(trace: Trace, name: str, columns: int, first: int | None, last: int | None) -> dict[str, Any]:
+def scalar_curve(trace: Trace, name: str, columns: int, first: int | None, last: int | None) -> dict[str, Any]:
+    """A scalar between two steps, as in docs/api.md, "scalars"."""
     if name not in trace.scalars:
         known = ", ".join(trace.scalars) or "none logged yet"
         raise ApiError(404, f"there is no scalar {name!r}", f"one of: {known}", "log it with rec.log")
@@ -204,6 +222,15 @@ def _envelope(body: bytes) -> Response:
     return Response(body, mimetype="application/octet-stream", headers={"Cache-Control": NO_STORE})
 
 
+def _file(made: Download) -> Response:
+    """A file to be saved: never shown as a page of this server, whatever it holds."""
+    headers = {"Content-Disposition": f'attachment; filename="{made.name}"', "Cache-Control": NO_STORE}
+    if made.left_out:
+        # Header fields hold no other characters.
+        headers["X-Memviz-Left-Out"] = json.dumps(list(made.left_out[:20]))
+    return Response(made.data, mimetype=made.mimetype, headers=headers)
+
+
 def _failure(error: Exception) -> Response:
     """Every failure as JSON: the client's fault with its remedy, the trace's fault in the words of its error."""
     if isinstance(error, HTTPException):
@@ -213,6 +240,8 @@ def _failure(error: Exception) -> Response:
         error.body["error"]["at"] = at
     elif isinstance(error, (TraceNotFound, FieldError, PlaceError)):
         error = ApiError(404, str(error), "a run, record and field that exist", "choose another")
+    elif isinstance(error, (ExportError, UnknownNameError)):
+        error = ApiError(400, str(error), "something that can be exported", "choose another figure or format")
     elif isinstance(error, (MemvizError, OSError)):
         error = ApiError(500, str(error), "a trace that can be read", "run `memviz repair` on it")
     elif not isinstance(error, ApiError):

@@ -10,6 +10,7 @@ import click
 from memviz._version import __version__
 from memviz.cli.ask import diff, doctor, inspect
 from memviz.cli.demo import demo
+from memviz.cli.export import export
 from memviz.cli.keep import push, repair
 from memviz.cli.lineage import lineage
 from memviz.cli.query import query
@@ -29,5 +30,5 @@ def main() -> None:
     """
 
 
-for command in (demo, run, serve, replay, inspect, lineage, query, doctor, diff, repair, push):
+for command in (demo, run, serve, replay, inspect, lineage, query, doctor, diff, export, repair, push):
     main.add_command(command)
