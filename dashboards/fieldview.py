@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.replay import derive
+from memviz.analysis.replay import derive, derive_parts
 from memviz.dashboards.source import ArrayCache
 from memviz.errors import FieldError
 from memviz.fields import bare_name, memory_of
@@ -35,6 +35,11 @@ PART_BYTES = 8 * 2**20
 
 MAX_VALUES = 24 * 2**20
 """Numbers of one field that a request may hold at once."""
+
+MAX_FOLLOWED = 10**9
+"""Links, over all times up to the wanted one, that are followed to derive what was not recorded: some seconds."""
+
+_FROM_LINKS = ("link_matrix", "forward_weights", "backward_weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +180,7 @@ class Values:
         """Values of one batch item for the times `[start, stop)`, of which only those are read from a large field."""
         if field.is_small:
             return self.item(field, item)[start:stop]
-        part = field.count // field.length("time") * (stop - start)
-        if part > MAX_VALUES:
-            raise FieldError(f"{stop - start} times of {field.name} are {part} values; ask for fewer times")
+        _check_part(field, start, stop)
         window = slice(start, stop)
         if field.derived:
             # Through the record, all times would be computed and kept.
@@ -186,12 +189,40 @@ class Values:
             values = self.record.read(field.name, time=window)
         return _take_item(as_floats(values), field.axes, item)
 
+    def parts(self, field: FieldView, item: int, stretches: Sequence[tuple[int, int]]) -> Iterator[Array]:
+        """What `times` gives for stretches `(start, stop)` that follow each other; the past is followed only once."""
+        if field.is_small or not field.derived or not stretches:
+            yield from (self.times(field, item, start, stop) for start, stop in stretches)
+            return
+        for start, stop in stretches:
+            _check_part(field, start, stop)
+        for part in derive_parts(self.record, memory_of(field.name), bare_name(field.name), stretches):
+            yield _take_item(as_floats(part), field.axes, item)
+
     def select(self, field: FieldView, item: int, pick: Callable[[Array], Array]) -> Array:
         """What `pick` takes of each stretch of times, [time, ...], joined along time."""
-        parts = [
-            pick(self.times(field, item, start, stop)) for start, stop in spans(field, range(field.length("time")))
-        ]
+        parts = [pick(part) for part in self.parts(field, item, list(spans(field, range(field.length("time")))))]
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+def _check_part(field: FieldView, start: int, stop: int) -> None:
+    """Refuse to hold more numbers at once than fit, and to follow more links up to a time than anyone waits for.
+
+    Raises:
+        FieldError: more than MAX_VALUES numbers, or more than MAX_FOLLOWED links.
+    """
+    part = field.count // field.length("time") * (stop - start)
+    if part > MAX_VALUES:
+        raise FieldError(f"{stop - start} times of {field.name} are {part} values; ask for fewer times")
+    if not field.derived or bare_name(field.name) not in _FROM_LINKS:
+        return
+    slots = field.length("slot_to") if field.is_matrix else field.length("slot")
+    numbers = stop * slots**2 * field.length("batch") * field.length("write_head")
+    if numbers > MAX_FOLLOWED:
+        raise FieldError(
+            f"{field.name} was not recorded, and following {numbers:,} links to time {stop - 1} takes too long while "
+            "somebody waits; record it with fields='all', or read it with memviz.open"
+        )
 
 
 def spans(field: FieldView, starts: Sequence[int]) -> Iterator[tuple[int, int]]:

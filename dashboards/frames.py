@@ -96,9 +96,10 @@ def field_tiles(values: Values, field: FieldView, item: int, cols: int, rows: in
     row_starts = edges(field.length(row_axis) if row_axis else 1, rows)
     col_starts = edges(field.length("time"), cols)
     strips = {head: _Strip(field.kind) for head in field.heads}
-    for start, stop in spans(field, col_starts.tolist()):
+    stretches = list(spans(field, col_starts.tolist()))
+    for (start, stop), exact in zip(stretches, values.parts(field, item, stretches), strict=True):
         inside = col_starts[(col_starts >= start) & (col_starts < stop)] - start
-        for head, picture in pictures(field, values.times(field, item, start, stop)):
+        for head, picture in pictures(field, exact):
             strips[head].add(picture.T if row_axis else picture[None], row_starts, inside)
     # The extremes of a field survive pooling, so its scale can be taken from what is sent.
     pooled = {head: strip.pooled for head, strip in strips.items()}
@@ -222,14 +223,12 @@ def record_scale(values: Values, field: FieldView, item: int) -> tuple[float, fl
     if field.kind in UNIT_KINDS:
         return scale_of(field.kind, np.empty(0))
 
-    def end(side: int) -> float:
-        ends = values.select(field, item, lambda part: np.array([extent(part)[side]]))
-        finite = ends[np.isfinite(ends)]
-        return float(finite.max() if side else finite.min()) if finite.size else 0.0
+    def ends() -> Array:
+        found = values.select(field, item, lambda part: np.array([extent(part)], np.float64))
+        lows, highs = (side[np.isfinite(side)] for side in found.reshape(-1, 2).T)
+        return np.array([lows.min(), highs.max()]) if lows.size and highs.size else np.zeros(2)
 
-    low = values.once(f"{field.name} {item} low", lambda: end(0))
-    high = values.once(f"{field.name} {item} high", lambda: end(1))
-    return scale_of(field.kind, np.array([low, high], dtype=np.float64))
+    return scale_of(field.kind, values.array(f"{field.name} {item} ends", ends))
 
 
 def _identity(field: FieldView, head: tuple[int, ...]) -> dict[str, Any]:

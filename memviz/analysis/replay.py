@@ -7,7 +7,8 @@ depends on. What is stored is read, never recomputed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,31 +93,63 @@ def derive(record: Source, memory: str, field: str, time: slice | None = None) -
         FieldError: the law of the memory does not give the field, what it follows from is not stored, or `time` is
             empty.
     """
-    schema = record.memories[memory]
-    prefix = f"{memory}/" if memory else ""
-    stored = {name.removeprefix(prefix) for name in record.stored if name.startswith(prefix)} - {field}
-    if field not in derivable(schema, stored):
-        raise FieldError(_why_not(schema, stored, field))
     length = record.lengths[memory]
     times = range(length)[time if time is not None else slice(None)]
     if times.step < 0:
         raise ValueError(f"time must be a slice with a positive step, got {time}")
     if not times:
-        raise FieldError(f"{prefix}{field} cannot be derived for {time}: the record holds {length} times.")
+        full = f"{memory}/{field}" if memory else field
+        raise FieldError(f"{full} cannot be derived for {time}: the record holds {length} times.")
+    result = np.empty(0, np.float32)
+    for at, value in _followed(record, memory, field, times.start, times[-1] + 1):
+        if at == times.start:
+            result = np.empty((len(times), *value.shape), np.float32)
+        if at in times:
+            result[times.index(at)] = value
+    return result
 
+
+def derive_parts(
+    record: Source, memory: str, field: str, parts: Sequence[tuple[int, int]]
+) -> Iterator[NDArray[np.float32]]:
+    """What `derive` gives for several stretches of times, following the past only once.
+
+    Args:
+        record: as for `derive`.
+        memory: as for `derive`.
+        field: as for `derive`.
+        parts: times `[start, stop)`, none empty, each beginning where the one before ends or later.
+
+    Yields:
+        One array per part, [time, ...].
+
+    Raises:
+        FieldError: as for `derive`.
+    """
+    if not parts:
+        return
+    at_next = parts[0][0]
+    frames = _followed(record, memory, field, at_next, parts[-1][1])
+    for start, stop in parts:
+        values = (value for at, value in itertools.islice(frames, stop - at_next) if at >= start)
+        at_next = stop
+        yield np.stack([value.astype(np.float32, copy=False) for value in values])
+
+
+def _followed(record: Source, memory: str, field: str, start: int, stop: int) -> Iterator[tuple[int, Array]]:
+    """The times from `start` to before `stop`, each with the value of a derived field."""
+    schema = record.memories[memory]
+    prefix = f"{memory}/" if memory else ""
+    stored = {name.removeprefix(prefix) for name in record.stored if name.startswith(prefix)} - {field}
+    if field not in derivable(schema, stored):
+        raise FieldError(_why_not(schema, stored, field))
     rules = _dependencies(rules_of(schema), stored, field)
     recurrent = any(name in rule.before for name, rule in rules.items())
     # What has no state of its own needs only the time before, not the whole past.
-    window = range(0 if recurrent else max(times.start - 1, 0), times[-1] + 1)
-    frames = zip(window, _replay(record, prefix, rules, stored, schema.attributes, window), strict=True)
-
-    result = np.empty(0, np.float32)
-    for at, frame in frames:
-        if at == window.start:
-            result = np.empty((len(times), *frame[field].shape), np.float32)
-        if at in times:
-            result[times.index(at)] = frame[field]
-    return result
+    window = range(0 if recurrent else max(start - 1, 0), stop)
+    for at, frame in zip(window, _replay(record, prefix, rules, stored, schema.attributes, window), strict=True):
+        if at >= start:
+            yield at, frame[field]
 
 
 def replay_error(record: Source, memory: str) -> float | None:

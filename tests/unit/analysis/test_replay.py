@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memviz.analysis.replay import derivable, derive, replay_error
+import memviz
+from memviz.analysis import replay
+from memviz.analysis.replay import derivable, derive, derive_parts, replay_error
 from memviz.errors import FieldError
 from memviz.fields import CATALOGUE, GENERATORS
+from memviz.testing.synthetic import write_dnc_run
 from memviz.trace.schema import MemorySchema
 
 T, B, R, N, W = 7, 2, 3, 5, 4
@@ -267,3 +270,25 @@ def test_a_field_that_cannot_be_derived_says_what_is_missing():
         derive(FakeRecord(fields), "mem", "memory", slice(9, 12))
     with pytest.raises(ValueError, match="positive step"):
         derive(FakeRecord(fields), "mem", "memory", slice(None, None, -1))
+
+
+@pytest.mark.parametrize("field", ["memory", "usage", "link_matrix", "precedence_weights"])
+def test_parts_are_what_the_whole_is(field, tmp_path):
+    write_dnc_run(tmp_path / "run", steps=2, times=13, batch=2)
+    record = memviz.open(tmp_path / "run")[-1]
+    whole = derive(record, "memory", field)
+    parts = [(0, 3), (3, 4), (4, 9), (11, 13)]
+    for (start, stop), part in zip(parts, derive_parts(record, "memory", field, parts), strict=True):
+        assert part.dtype == np.float32
+        np.testing.assert_array_equal(part, whole[start:stop])
+    assert list(derive_parts(record, "memory", field, [])) == []
+
+
+def test_parts_follow_the_past_only_once(tmp_path, monkeypatch):
+    write_dnc_run(tmp_path / "run", steps=1, times=12)
+    record = memviz.open(tmp_path / "run")[0]
+    seen = []
+    real = replay._replay
+    monkeypatch.setattr(replay, "_replay", lambda *args: (seen.append(1) or frame for frame in real(*args)))
+    assert len(list(derive_parts(record, "memory", "memory", [(2, 5), (5, 12)]))) == 2
+    assert len(seen) == 12

@@ -224,3 +224,33 @@ def test_stretches_cover_all_times_and_begin_where_they_may(monkeypatch, small):
     assert all(start in starts for start, _ in found)
     most = max(1, small // (4 * 30))
     assert all(stop - start <= max(most, 3) for start, stop in found) or FIELD.is_small
+
+
+def test_links_that_take_too_long_to_follow_are_refused_and_said(tmp_path, monkeypatch):
+    run = write_dnc_run(tmp_path / "copy", steps=1, times=9, slots=12)
+    values = values_of(memviz.open(run.path)[0])
+    links = view(values.record, "memory/link_matrix")
+    monkeypatch.setattr(fieldview, "SMALL_BYTES", 100)
+    monkeypatch.setattr(fieldview, "MAX_FOLLOWED", 5 * 12**2)
+    assert values.times(links, 0, 4, 5).shape == (1, 1, 12, 12)
+    with pytest.raises(FieldError, match="following 864 links to time 5 takes too long"):
+        values.times(links, 0, 5, 6)
+    with pytest.raises(FieldError, match="fields='all'"):
+        list(values.parts(links, 0, [(0, 4), (4, 9)]))
+    # What does not rest on links is not refused.
+    assert values.times(view(values.record, "memory/memory"), 0, 8, 9).shape == (1, 12, 16)
+
+
+def test_the_scale_of_a_derived_field_follows_the_past_once(tmp_path, monkeypatch):
+    run = write_dnc_run(tmp_path / "copy", steps=1, times=30, slots=12)
+    values = values_of(memviz.open(run.path)[0])
+    field = view(values.record, "memory/memory")
+    exact = values.record["memory"]
+    monkeypatch.setattr(fieldview, "SMALL_BYTES", 100)
+    monkeypatch.setattr(fieldview, "PART_BYTES", 4 * 12 * 16 * 4)
+    seen = []
+    real = fieldview.derive_parts
+    monkeypatch.setattr(fieldview, "derive_parts", lambda *args: seen.append(len(args[3])) or real(*args))
+    low, high = record_scale(values, field, 0)
+    assert seen == [8]
+    assert (low, high) == (-float(np.abs(exact).max()), float(np.abs(exact).max()))
