@@ -38,6 +38,10 @@ AT_FIRST = 60
 """Records of a live run that are looked at before it is followed; a later backlog is caught up with as many."""
 
 
+MOST = 24 * 2**20
+"""Numbers of one memory that are looked at here, so that the server keeps to its share of memory."""
+
+
 class GivenUp(Exception):
     """Nobody looks any more."""
 
@@ -172,7 +176,7 @@ class Desk:
         def progress(done: int, total: int) -> None:
             job.done, job.total = done, total
 
-        report = examine(trace, progress=progress, each=self._each(job)).to_json()
+        report = examine(trace, progress=progress, each=self._each(job), most=MOST).to_json()
         job.report, job.seen, job.examiner = report, count, None
         job.state = "done"
         sidecar.save(trace, doctor.FILE, report)
@@ -190,7 +194,7 @@ class Desk:
 
     def _follow(self, job: Job, trace: Trace) -> None:
         count = len(trace)
-        examiner = job.examiner = job.examiner or Examiner(trace.name)
+        examiner = job.examiner = job.examiner or Examiner(trace.name, most=MOST)
         backlog = np.arange(job.fed, count)
         if len(backlog) > AT_FIRST:
             backlog = np.unique(np.linspace(job.fed, count - 1, AT_FIRST).round().astype(int))

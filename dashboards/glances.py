@@ -18,7 +18,7 @@ from memviz.analysis import doctor, sidecar
 from memviz.analysis.diagnostics import examine
 from memviz.analysis.diagnostics.finding import SEVERITIES
 from memviz.analysis.each import Result
-from memviz.dashboards.desk import PATIENCE, Desk, GivenUp, kept, located
+from memviz.dashboards.desk import MOST, PATIENCE, Desk, GivenUp, kept, located
 from memviz.dashboards.numbers import strict
 from memviz.dashboards.source import Source
 from memviz.errors import MemvizError
@@ -114,7 +114,7 @@ class Glances:
         trace = self._source.trace(run)
         report = kept(trace)
         if report is None:
-            report = examine(trace, each=self._each(run)).to_json()
+            report = examine(trace, each=self._each(run), most=MOST).to_json()
             sidecar.save(trace, doctor.FILE, report)
         return brief(report, trace, "done")
 

@@ -15,7 +15,7 @@ from memviz.dashboards.numbers import number, numbers, strict
 from memviz.dashboards.params import ApiError
 from memviz.dashboards.summaries import axis_sizes
 from memviz.dashboards.tiles import spread
-from memviz.errors import MemvizError
+from memviz.errors import FieldError, MemvizError
 from memviz.fields import MODEL, lookup
 
 Array = NDArray[np.floating]
@@ -96,7 +96,11 @@ def cell(values: Values, memory: str, item: int, time: int, slot: int | None) ->
             continue
         if len(rows) > (2 if "slot" in rows else 1):
             continue
-        for head, picture in pictures(field, values.times(field, item, time, time + 1)):
+        try:
+            exact = values.times(field, item, time, time + 1)
+        except FieldError:  # too large to compute while somebody waits: its panel says so
+            continue
+        for head, picture in pictures(field, exact):
             at = picture[0]
             if "slot" in rows:
                 at = at[slot]

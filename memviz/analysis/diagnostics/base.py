@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -81,11 +83,13 @@ class MemoryView:
         record: the record.
         memory: name of the memory.
         schema: its law and attributes.
+        most: numbers that its fields may hold together; the largest are passed over. None for any number.
     """
 
-    def __init__(self, record: Source, memory: str) -> None:
+    def __init__(self, record: Source, memory: str, most: int | None = None) -> None:
         self.record = record
         self.memory = memory
+        self.most = most
         self.schema = record.memories[memory]
         self._cache: dict[str, Array] = {}
 
@@ -93,7 +97,22 @@ class MemoryView:
     def fields(self) -> frozenset[str]:
         """Bare names of what can be read, stored or derived, and has the axes of the catalogue, none of them empty."""
         own = (name for name in self.record.fields if memory_of(name) == self.memory)
-        return frozenset(bare_name(name) for name in own if self._as_known(name))
+        return frozenset(bare_name(name) for name in own if self._as_known(name)) - self.heavy
+
+    @cached_property
+    def heavy(self) -> frozenset[str]:
+        """Bare names of the fields passed over, because they hold more numbers than there is room for."""
+        if self.most is None:
+            return frozenset()
+        own = (name for name in self.record.fields if memory_of(name) == self.memory)
+        counts = sorted((math.prod(self.record.shape(name)), bare_name(name)) for name in own)
+        together = itertools.accumulate(count for count, _ in counts)
+        return frozenset(
+            name
+            for (count, name), total in zip(counts, together, strict=True)
+            # A check may hold a few copies of one field.
+            if total > self.most or count > self.most // 3
+        )
 
     def _as_known(self, full: str) -> bool:
         entry = lookup(bare_name(full))
@@ -108,7 +127,7 @@ class MemoryView:
     @cached_property
     def stored(self) -> frozenset[str]:
         """Bare names of what is stored."""
-        return frozenset(bare_name(name) for name in self.record.stored if memory_of(name) == self.memory)
+        return frozenset(bare_name(name) for name in self.record.stored if memory_of(name) == self.memory) - self.heavy
 
     def __contains__(self, name: str) -> bool:
         return name in self.fields
@@ -265,6 +284,9 @@ class Diagnostic:
         absent = [name for name in self.needs if name not in view]
         if not absent:
             return None
+        heavy = [name for name in absent if name in view.heavy]
+        if heavy:
+            return f"{', '.join(heavy)}: too many numbers to be checked in passing; `memviz doctor` checks them"
         verb = "was" if len(absent) == 1 else "were"
         odd = [name for name in absent if name in view.stored]
         if odd:

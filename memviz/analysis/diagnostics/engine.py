@@ -80,19 +80,20 @@ class Outcome:
     unchecked: Mapping[tuple[str, str], Unchecked]
 
 
-def outcome_of(record: Source, run: str, checks: Sequence[Diagnostic]) -> Outcome:
+def outcome_of(record: Source, run: str, checks: Sequence[Diagnostic], most: int | None = None) -> Outcome:
     """Make checks on a record.
 
     Args:
         record: the record.
         run: name of the run, for links.
         checks: what to check.
+        most: numbers of one memory that are looked at; its largest fields are passed over beyond that.
     """
     seen: dict[Key, Finding | None] = {}
     made: set[str] = set()
     unchecked: dict[tuple[str, str], Unchecked] = {}
     for memory in record.memories:
-        view = MemoryView(record, memory)
+        view = MemoryView(record, memory, most)
         for check in checks:
             # What a model takes in and gives out is no memory; only checks of numbers as such look at it.
             if (memory == MODEL and check.needs) or not check.concerns(view):
@@ -163,10 +164,12 @@ class Examiner:
     Args:
         run: name of the run, for links.
         checks: what to check; every installed diagnostic by default.
+        most: numbers of one memory of a record that are looked at; its largest fields are passed over beyond that.
     """
 
-    def __init__(self, run: str = "", checks: Sequence[Diagnostic] | None = None) -> None:
+    def __init__(self, run: str = "", checks: Sequence[Diagnostic] | None = None, *, most: int | None = None) -> None:
         self.run = run
+        self.most = most
         self.checks = tuple(diagnostics().values() if checks is None else checks)
         self.examined = 0
         self._tracks: dict[Key, _Track] = {}
@@ -175,7 +178,7 @@ class Examiner:
 
     def feed(self, record: Source) -> None:
         """Take one record in, later ones last."""
-        self.take(outcome_of(record, self.run, self.checks))
+        self.take(outcome_of(record, self.run, self.checks, self.most))
 
     def take(self, outcome: Outcome) -> None:
         """Take in what was found of a record elsewhere, by `outcome_of` with the same run and checks."""
@@ -210,6 +213,7 @@ def examine(
     checks: Sequence[Diagnostic] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     each: Each = in_turn,
+    most: int | None = None,
 ) -> Report:
     """Check a trace.
 
@@ -221,20 +225,22 @@ def examine(
         progress: called with the number of records looked at and to look at.
         each: how many records are checked; in turn by default. What follows from several records is made of their
             outcomes here, in their order, so it does not depend on who checked them.
+        most: numbers of one memory of a record that are looked at, for where memory is short; its largest fields are
+            passed over beyond that, and the checks that need them are among those not made.
 
     Returns:
         The report.
     """
     count = len(trace)
     chosen = _chosen(count, sample)
-    examiner = Examiner(trace.name, checks)
-    look = partial(outcome_of, run=trace.name, checks=examiner.checks)
+    examiner = Examiner(trace.name, checks, most=most)
+    look = partial(outcome_of, run=trace.name, checks=examiner.checks, most=most)
     for done, outcome in enumerate(each(trace, chosen, look)):
         examiner.take(outcome)
         progress(done + 1, len(chosen))
     report = examiner.report(count)
     if len(chosen) < count:
-        report = replace(report, findings=_first_ones(trace, report.findings, chosen, examiner.checks, each))
+        report = replace(report, findings=_first_ones(trace, report.findings, chosen, examiner, each))
     return report
 
 
@@ -266,10 +272,10 @@ def _chosen(count: int, sample: int | None) -> list[int]:
 
 
 def _first_ones(
-    trace: Trace, findings: Iterable[Finding], chosen: Sequence[int], checks: Sequence[Diagnostic], each: Each
+    trace: Trace, findings: Iterable[Finding], chosen: Sequence[int], examiner: Examiner, each: Each
 ) -> list[Finding]:
     """Replace each lasting finding by the first one between the records looked at, by looking at those between."""
-    by_name = {check.name: check for check in checks}
+    by_name = {check.name: check for check in examiner.checks}
     ids = trace.ids
     exact: list[Finding] = []
     for finding in findings:
@@ -278,7 +284,7 @@ def _first_ones(
         before = max((position for position in chosen if position < at), default=at)
         if check.lasting:
             key = (finding.diagnostic, finding.memory, finding.subject)
-            look = partial(outcome_of, run=trace.name, checks=[check])
+            look = partial(outcome_of, run=trace.name, checks=[check], most=examiner.most)
             hits = (outcome.seen.get(key) for outcome in each(trace, range(before + 1, at), look))
             finding = next((hit for hit in hits if hit is not None), finding)
         exact.append(finding)

@@ -99,7 +99,7 @@ def test_nothing_is_worked_out_when_nobody_looks(tmp_path, monkeypatch):
     source, now, begun = Source([tmp_path]), [0.0], threading.Event()
     glances = Glances(source, Desk(source), clock=lambda: now[0])
 
-    def leaving(trace, *, each):
+    def leaving(trace, *, each, most):
         now[0] += 60
         begun.set()
         return list(each(trace, [0], lambda record: record.step))

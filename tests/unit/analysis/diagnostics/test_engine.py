@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 import memviz
-from memviz.analysis.diagnostics import Diagnostic, Examiner, Measure, Place, diagnose, diagnostics, examine, get
+from memviz.analysis.diagnostics import (
+    Diagnostic,
+    Examiner,
+    Measure,
+    MemoryView,
+    Place,
+    diagnose,
+    diagnostics,
+    examine,
+    get,
+)
 from memviz.analysis.diagnostics.engine import WINDOW
 from memviz.errors import UnknownNameError
 from memviz.testing.synthetic import write_dnc_run
@@ -184,3 +194,17 @@ def test_without_a_target_a_check_of_reads_is_a_note_that_says_so(tmp_path):
     (found,) = examine(memviz.open(run.path), checks=[asks]).findings
     assert found.severity == "note"
     assert found.sentence.startswith("Reads are odd. No target was recorded")
+
+
+def test_fields_beyond_the_room_are_passed_over_and_said(tmp_path):
+    trace = memviz.open(write_dnc_run(tmp_path / "run", steps=3, times=10, slots=12, fields="all"))
+    view = MemoryView(trace[0], "memory", most=4000)
+    assert view.heavy >= {"link_matrix", "memory"}  # 1440 and 1920 numbers
+    assert "usage" in view
+    assert "link_matrix" not in view.stored
+    report = examine(trace, most=4000)
+    reasons = {entry.diagnostic: entry.reason for entry in report.unchecked}
+    assert "too many numbers" in reasons["blurred_links"]
+    assert "blurred_links" not in report.checks
+    assert "diffuse_reads" in report.checks
+    assert "blurred_links" in examine(trace).checks
