@@ -27,6 +27,16 @@
     bar.after(dom.none);
     drawn = null;
     list.addEventListener('click', onClick);
+    // ag-grid takes these keys for its own cells, of which this table has none to choose.
+    dom.table.addEventListener('keydown', onArrow, true);
+  }
+
+  function onArrow(event) {
+    const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (!by || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    walk(by);
   }
 
   function onClick(event) {
