@@ -15,7 +15,7 @@ import functools
 import torch
 from torch import Tensor
 
-from memviz.demos.models.allocation import Allocate, Write
+from memviz.demos.models.allocation import Aim, Allocate, Use, Write
 
 DELTA = 1e-6
 """Keeps the logarithm of an unused slot finite, as in deepmind/dnc."""
@@ -50,7 +50,8 @@ def update_usage(usage: Tensor, write_weights: Tensor, read_weights: Tensor, fre
     Returns:
         [batch, slot].
     """
-    return count_writes(usage, write_weights) * retention(read_weights, free_gates)
+    used: Tensor = Use.apply(usage, write_weights, read_weights, free_gates)  # type: ignore[no-untyped-call]
+    return used
 
 
 def count_writes(usage: Tensor, write_weights: Tensor) -> Tensor:
@@ -90,24 +91,41 @@ def allocate(usage: Tensor, delta: float = DELTA) -> Tensor:
     return allocated
 
 
-def allocate_per_head(usage: Tensor, shares: Tensor, delta: float = DELTA) -> Tensor:
+def allocate_per_head(usage: Tensor, write_gate: Tensor, allocation_gate: Tensor, delta: float = DELTA) -> Tensor:
     """Allocation weights of each write head: a head takes its share before the next one looks (deepmind/dnc).
 
     Args:
         usage: [batch, slot].
-        shares: [batch, write_head], write gate times allocation gate.
+        write_gate: [batch, write_head].
+        allocation_gate: [batch, write_head]; a head's share is the product of the two.
         delta: as in `allocate`.
 
     Returns:
         [batch, write_head, slot].
     """
-    if shares.shape[1] == 1:
+    if write_gate.shape[1] == 1:
         return allocate(usage, delta).unsqueeze(1)
     heads = []
-    for share in shares.unbind(1):
+    for share in (write_gate * allocation_gate).unbind(1):
         heads.append(allocate(usage, delta))
         usage = usage + (1 - usage) * share.unsqueeze(1) * heads[-1]
     return torch.stack(heads, dim=1)
+
+
+def write_weights(content: Tensor, allocation: Tensor, allocation_gate: Tensor, write_gate: Tensor) -> Tensor:
+    """w^w = g^w (g^a a + (1 - g^a) c^w).
+
+    Args:
+        content: [batch, write_head, slot], the lookup.
+        allocation: [batch, write_head, slot].
+        allocation_gate: [batch, write_head].
+        write_gate: [batch, write_head].
+
+    Returns:
+        [batch, write_head, slot].
+    """
+    weights: Tensor = Aim.apply(content, allocation, allocation_gate, write_gate)  # type: ignore[no-untyped-call]
+    return weights
 
 
 def write(memory: Tensor, write_weights: Tensor, erase_vectors: Tensor, write_vectors: Tensor) -> Tensor:
@@ -124,9 +142,3 @@ def write(memory: Tensor, write_weights: Tensor, erase_vectors: Tensor, write_ve
     """
     written: Tensor = Write.apply(memory, write_weights, erase_vectors, write_vectors)  # type: ignore[no-untyped-call]
     return written
-
-
-def update_precedence(precedence: Tensor, write_weights: Tensor) -> Tensor:
-    """p_t = (1 - Σ_i w[i]) p + w; both arguments and the result are [batch, write_head, slot]."""
-    total = write_weights.sum(dim=-1, keepdim=True)
-    return torch.addcmul(precedence + write_weights, total, precedence, value=-1)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-
-from memviz.demos.models import addressing
+from torch.autograd.function import once_differentiable
 
 Bounds = Literal["paper", "package"]
 """`paper`: keys and write vectors are free, strengths oneplus. `package`: tanh and softplus, as in `dnc` 1.1.0."""
@@ -74,35 +73,71 @@ class Layout:
         gates = {"erase_vectors": (h, w), "free_gates": (r,), "allocation_gate": (h,), "write_gate": (h,)}
         masks = {"read_masks": (r, w), "write_masks": (h, w)} if masking else {}
         modes = {"read_modes": (r, 1 + 2 * h)}
-        self._groups: tuple[Mapping[str, tuple[int, ...]], ...]
-        self._groups = (free, strengths | powers, gates | masks, modes)
         self._bounds = bounds
         self._strengths = r + h
-        self._sizes = [_width(group) for group in self._groups]
-        self._parts = [[math.prod(shape) for shape in group.values()] for group in self._groups]
-        self.shapes: dict[str, tuple[int, ...]] = {n: s for group in self._groups for n, s in group.items()}
+        groups: tuple[Mapping[str, tuple[int, ...]], ...] = (free, strengths | powers, gates | masks, modes)
+        self.shapes: dict[str, tuple[int, ...]] = {n: s for group in groups for n, s in group.items()}
+        self._sizes = tuple(_width(group) for group in groups)
+        self._shapes = tuple(self.shapes.values())
+        self._widths = tuple(math.prod(shape) for shape in self._shapes)
         self.size = sum(self._sizes)
 
     def parse(self, vector: Tensor) -> Interface:
         """Cut up and bound an interface vector [batch, size]: gates in [0, 1], modes a distribution, strengths > 0."""
-        free, positive, gates, modes = torch.split(vector, self._sizes, dim=1)
-        if self._bounds == "package":
-            free = torch.tanh(free)
-            positive = nn.functional.softplus(positive)
-            if positive.shape[1] > self._strengths:
-                # Powers of sharpening are not the package's; below 1 they would blur.
-                positive = torch.cat((positive[:, : self._strengths], 1 + positive[:, self._strengths :]), dim=1)
-        else:
-            positive = addressing.oneplus(positive)
-        parts: dict[str, Tensor] = {}
-        for group, sizes, values in zip(
-            self._groups, self._parts, (free, positive, torch.sigmoid(gates), modes), strict=True
-        ):
-            for (name, shape), part in zip(group.items(), torch.split(values, sizes, dim=1), strict=True):
-                # A view costs its bookkeeping, so what has the right axes is left alone.
-                parts[name] = part if len(shape) == 1 else part.view(-1, *shape)
-        parts["read_modes"] = torch.softmax(parts["read_modes"], dim=-1)
-        return Interface(**parts)
+        values = _Parse.apply(  # type: ignore[no-untyped-call]
+            vector, self._sizes, self._widths, self._shapes, self._strengths, self._bounds == "package"
+        )
+        return Interface(**dict(zip(self.shapes, values, strict=True)))
+
+
+class _Parse(torch.autograd.Function):
+    """The whole of `Layout.parse` as one node; autograd would keep some thirty for as many small operations."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        vector: Tensor,
+        sizes: tuple[int, ...],
+        widths: tuple[int, ...],
+        shapes: tuple[tuple[int, ...], ...],
+        strengths: int,
+        package: bool,
+    ) -> tuple[Tensor, ...]:
+        """Cut up and bound `vector`, [batch, size].
+
+        `sizes` are those of the groups free, positive, gates and modes; `widths` and `shapes` those of the parts, of
+        which the modes are the last; of the positive ones the first `strengths` are strengths, the others powers.
+        """
+        free, positive, gates, modes = torch.split(vector, sizes, dim=1)
+        raised = nn.functional.softplus(positive)
+        # Powers below 1 would blur, whatever the strengths are.
+        raised[:, strengths if package else 0 :] += 1
+        modes = torch.softmax(modes.view(-1, *shapes[-1]), dim=-1)
+        whole = torch.cat((torch.tanh(free) if package else free, raised, torch.sigmoid(gates), modes.flatten(1)), 1)
+        ctx.save_for_backward(positive, whole)
+        ctx.sizes, ctx.modes, ctx.package = sizes, shapes[-1], package
+        # A view costs its bookkeeping, so what has the right axes is left alone.
+        parts = zip(torch.split(whole, widths, dim=1), shapes, strict=True)
+        return tuple(part if len(shape) == 1 else part.view(-1, *shape) for part, shape in parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        """The gradient of the vector, from those of all parts."""
+        positive, whole = ctx.saved_tensors
+        grad = torch.cat([part.flatten(1) for part in grads], dim=1)
+        free, raised, gates, modes = torch.split(grad, ctx.sizes, dim=1)
+        values, _, opened, chosen = torch.split(whole, ctx.sizes, dim=1)
+        if ctx.package:
+            free.mul_(1 - values.square())
+        raised.mul_(torch.sigmoid(positive))
+        gates.mul_(opened).mul_(1 - opened)
+        modes.mul_(chosen)
+        # Of a softmax: the gradient less its mean under the distribution.
+        shape = (len(grad), *ctx.modes)
+        mean = modes.view(shape).sum(dim=-1, keepdim=True)
+        modes.view(shape).addcmul_(chosen.view(shape), mean, value=-1)
+        return grad.to(positive.dtype), None, None, None, None, None
 
 
 class IndependentLinears(nn.ModuleDict):

@@ -172,19 +172,21 @@ class DNCMemory(ShowsInfluence):
 
     def step(self, x: Interface, state: MemoryState) -> tuple[Tensor, MemoryState]:
         """One time, from the parsed interface vector; arguments and result as in `forward`."""
-        retention = addressing.retention(state.read_weights, x.free_gates)
-        usage = addressing.count_writes(state.usage, state.write_weights) * retention
-        allocation = addressing.allocate_per_head(usage, x.write_gate * x.allocation_gate)
+        retained = None
+        if self.deallocation:
+            retained = addressing.retention(state.read_weights, x.free_gates)
+            usage = addressing.count_writes(state.usage, state.write_weights) * retained
+        else:
+            usage = addressing.update_usage(state.usage, state.write_weights, state.read_weights, x.free_gates)
+        allocation = addressing.allocate_per_head(usage, x.write_gate, x.allocation_gate)
         written_content = _look_up(state.memory, x.write_keys, x.write_strengths, x.write_masks)
-        # w^w = g^w (g^a a + (1 - g^a) c^w)
-        address = torch.lerp(written_content, allocation, x.allocation_gate.unsqueeze(2))
-        write_weights = x.write_gate.unsqueeze(2) * address
+        write_weights = addressing.write_weights(written_content, allocation, x.allocation_gate, x.write_gate)
         # M_t = M ∘ ψ 1^T ∘ (1 - w e^T) + w v^T; without de-allocation there is no ψ.
-        before = state.memory * retention.unsqueeze(2) if self.deallocation else state.memory
+        before = state.memory if retained is None else state.memory * retained.unsqueeze(2)
         memory = addressing.write(before, write_weights, x.erase_vectors, x.write_vectors)
 
         link, forward, backward = self.follow(x, state, write_weights)
-        precedence = addressing.update_precedence(state.precedence_weights, write_weights)
+        precedence = links.update_precedence(state.precedence_weights, write_weights)
 
         read_content = _look_up(memory, x.read_keys, x.read_strengths, x.read_masks)
         # w^r = π_1 b + π_2 c^r + π_3 f

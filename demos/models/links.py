@@ -84,6 +84,30 @@ class _Links(torch.autograd.Function):
         )
 
 
+class _Precede(torch.autograd.Function):
+    """p' = (1 - Σ_i w[i]) p + w, axes as in `update_precedence`."""
+
+    @staticmethod
+    def forward(ctx: Any, precedence: Tensor, write_weights: Tensor) -> Tensor:
+        """Axes as in `update_precedence`."""
+        left = torch.rsub(write_weights.sum(dim=-1, keepdim=True), 1)
+        ctx.save_for_backward(precedence, left)
+        return torch.addcmul(write_weights, left, precedence)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients in the order of the arguments of `forward`."""
+        precedence, left = ctx.saved_tensors
+        return grad * left, grad - (grad * precedence).sum(dim=-1, keepdim=True)
+
+
+def update_precedence(precedence: Tensor, write_weights: Tensor) -> Tensor:
+    """p_t = (1 - Σ_i w[i]) p + w; both arguments and the result are [batch, write_head, slot]."""
+    followed: Tensor = _Precede.apply(precedence, write_weights)  # type: ignore[no-untyped-call]
+    return followed
+
+
 def _kept(write_weights: Tensor, out: Tensor | None = None) -> Tensor:
     """1 - w[i] - w[j] as [pair, to, from], in `out` or in a new tensor."""
     return torch.sub((1 - write_weights).unsqueeze(2), write_weights.unsqueeze(1), out=out)

@@ -48,8 +48,8 @@ class _Lookup(torch.autograd.Function):
         tiny = torch.finfo(memory.dtype).tiny
         per_key = torch.bmm(through, row_norms.mT).div_(key_norms.clamp_min(tiny))
         per_row = torch.bmm(key_norms.mT, through).div_(row_norms.clamp_min(tiny))
-        grad_keys = torch.baddbmm(keys * per_key, grad_dots, memory, beta=-1)
-        grad_memory = torch.baddbmm(memory * per_row.mT, grad_dots.mT, keys, beta=-1)
+        grad_keys = torch.bmm(grad_dots, memory).addcmul_(keys, per_key, value=-1)
+        grad_memory = torch.bmm(grad_dots.mT, keys).addcmul_(memory, per_row.mT, value=-1)
         return grad_memory, grad_keys, grad_strengths, None
 
 

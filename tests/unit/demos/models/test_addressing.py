@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memviz.analysis import dynamics
-from memviz.demos.models import addressing
+from memviz.demos.models import addressing, links
 
 
 def weights(generator, *shape):
@@ -33,12 +33,13 @@ def test_the_laws_are_those_of_replay(seed, heads, reads, slots):
     same(addressing.update_usage(*arguments), dynamics.update_usage(*(a.numpy() for a in arguments)))
     delta = addressing.DELTA
     same(addressing.allocate(usage), dynamics.allocate(usage.numpy(), delta))
-    shares = rand(2, heads)
-    same(addressing.allocate_per_head(usage, shares), dynamics.allocate_per_head(usage.numpy(), shares.numpy(), delta))
+    gate, share = rand(2, heads), rand(2, heads)
+    expected = dynamics.allocate_per_head(usage.numpy(), (gate * share).numpy(), delta)
+    same(addressing.allocate_per_head(usage, gate, share), expected)
     arguments = (rand(2, slots, 4) - 0.5, write, rand(2, heads, 4), rand(2, heads, 4) - 0.5)
     same(addressing.write(*arguments), dynamics.write_in_parallel(*(a.numpy() for a in arguments)))
     precedence = weights(g, 2, heads, slots)
-    same(addressing.update_precedence(precedence, write), dynamics.update_precedence(precedence.numpy(), write.numpy()))
+    same(links.update_precedence(precedence, write), dynamics.update_precedence(precedence.numpy(), write.numpy()))
 
 
 def test_slots_in_equal_use_are_allocated_in_order():

@@ -1,4 +1,4 @@
-"""The hand-written gradients of allocation and write against finite differences and the plain equations."""
+"""The hand-written gradients of usage, allocation and write against finite differences and the plain equations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memviz.demos.models.addressing import allocate, write
+from memviz.demos.models.addressing import (
+    allocate,
+    count_writes,
+    retention,
+    update_usage,
+    write,
+    write_weights,
+)
 
 
 def rand(*shape):
@@ -51,13 +58,54 @@ def test_allocation_passes_gradcheck(seed, batch, slots):
     assert torch.autograd.gradcheck(allocate, usage.requires_grad_())
 
 
+@given(st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))
+def test_usage_and_its_gradient_are_those_of_the_plain_equation(seed, writes, reads, slots):
+    torch.manual_seed(seed)
+    arguments = [rand(2, slots), rand(2, writes, slots), rand(2, reads, slots), rand(2, reads)]
+    usage, written, read, free = arguments
+    plain = count_writes(usage, written) * retention(read, free)
+    actual = update_usage(*arguments)
+    torch.testing.assert_close(actual, plain, rtol=0, atol=1e-12)
+    cotangent = torch.randn_like(plain)
+    got, wanted = (torch.autograd.grad(value, arguments, cotangent) for value in (actual, plain))
+    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-12)
+
+
+def test_a_slot_that_is_freed_altogether_keeps_a_gradient():
+    """Factors of exactly zero, where a quotient of the product would have none."""
+    read = torch.eye(3, dtype=torch.float64)[[0, 0, 1]].unsqueeze(0).requires_grad_()
+    free = torch.ones(1, 3, dtype=torch.float64, requires_grad=True)
+    usage, written = rand(1, 3), rand(1, 1, 3)
+    got = torch.autograd.grad(update_usage(usage, written, read, free)[0, 1], free)[0]
+    torch.testing.assert_close(got[0, 2], -count_writes(usage, written)[0, 1], rtol=0, atol=1e-12)
+    assert got[0, 0] == 0
+
+
+@given(st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 5))
+def test_write_weights_pass_gradcheck(seed, heads, slots):
+    torch.manual_seed(seed)
+    arguments = [rand(2, heads, slots), rand(2, heads, slots), rand(2, heads), rand(2, heads)]
+    content, allocation, share, gate = (value.detach() for value in arguments)
+    plain = gate.unsqueeze(2) * (share.unsqueeze(2) * allocation + (1 - share.unsqueeze(2)) * content)
+    torch.testing.assert_close(write_weights(*arguments).detach(), plain, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(write_weights, arguments)
+
+
 def test_an_unused_memory_has_a_finite_gradient():
     usage = torch.zeros(1, 5, requires_grad=True)
     allocate(usage)[0, 0].backward()
     assert usage.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("function", [lambda: allocate(rand(1, 3)), lambda: write(*(rand(1, 2, 2) for _ in range(4)))])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: allocate(rand(1, 3)),
+        lambda: write(*(rand(1, 2, 2) for _ in range(4))),
+        lambda: update_usage(rand(1, 3), rand(1, 1, 3), rand(1, 2, 3), rand(1, 2)),
+        lambda: write_weights(rand(1, 2, 3), rand(1, 2, 3), rand(1, 2), rand(1, 2)),
+    ],
+)
 def test_a_second_derivative_is_refused_rather_than_wrong(function):
     output = function().square().sum()
     leaves = [node.variable for node, _ in _leaves(output.grad_fn)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memviz.demos.models import DNC
-from memviz.demos.models.links import follow_links, sharpen
+from memviz.demos.models.links import follow_links, sharpen, update_precedence
 
 
 def plain(link, precedence, write, read):
@@ -111,3 +111,13 @@ def test_a_walk_that_leads_nowhere_is_spread_evenly():
     torch.testing.assert_close(spread.flatten(), torch.full((4,), 0.25))
     spread.square().sum().backward()
     assert walk.grad.isfinite().all()
+
+
+@given(st.integers(0, 2**31), st.integers(1, 2), st.integers(1, 5))
+def test_precedence_is_the_equation_and_has_its_gradient(seed, heads, slots):
+    torch.manual_seed(seed)
+    arguments = [torch.rand(2, heads, slots, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    last, written = (value.detach() for value in arguments)
+    plain = (1 - written.sum(dim=-1, keepdim=True)) * last + written
+    torch.testing.assert_close(update_precedence(*arguments).detach(), plain, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(update_precedence, arguments)
