@@ -1,7 +1,9 @@
 """Make the tables and the plot of docs/demos.md from what scripts/measure_demos.py wrote down.
 
-python scripts/report_demos.py            # rewrite its part of docs/demos.md, and docs/images/generalisation.svg
-python scripts/report_demos.py --check    # fail where they are not what the figures say
+    python scripts/report_demos.py            # rewrite its part of docs/demos.md, and docs/images/generalisation.svg
+    python scripts/report_demos.py --check    # fail where they are not what the figures say
+
+Each demo has a row in the table of success, and those of PLOTTED a table and a panel by length.
 """
 
 from __future__ import annotations
