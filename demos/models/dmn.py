@@ -221,6 +221,11 @@ class DMN(nn.Module):
             else:
                 nn.init.normal_(parameter, std=0.1)
 
+    @property
+    def reads_words(self) -> bool:
+        """Whether each word is a fact, instead of each sentence."""
+        return self.options.encoder == "recurrent" and self.options.mask == "word"
+
     def encode(self, facts: Tensor, question: Tensor) -> Encoded:
         """Vectors of facts and question."""
         encoded: Encoded = self.input(self.words, facts, question)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from memviz.demos.models.dmn import DMNOutput
+from memviz.demos.models.dmn_input import as_stream
 
 
 def hop_targets(supporting: Tensor, hops: int, facts: int) -> Tensor:
@@ -35,6 +36,20 @@ def hop_targets(supporting: Tensor, hops: int, facts: int) -> Tensor:
             chosen = torch.where((count > hops).unsqueeze(1), everything, one)
         targets.append(chosen / chosen.sum(1, keepdim=True).clamp(min=1))
     return torch.stack(targets)
+
+
+def at_ends(supporting: Tensor, facts: Tensor) -> Tensor:
+    """The words at which supporting sentences end, for a network for which each word is a fact.
+
+    Args:
+        supporting: [batch, support], positions of sentences; -1 is padding.
+        facts: [batch, fact, word], numbers of words; 0 is padding.
+
+    Returns:
+        [batch, support], positions in the row of all words of a story; -1 is padding.
+    """
+    ends = as_stream(facts).ends.gather(1, supporting.clamp(min=0))
+    return ends.masked_fill(supporting < 0, -1)
 
 
 def gate_loss(output: DMNOutput, supporting: Tensor, normalised: bool) -> Tensor:

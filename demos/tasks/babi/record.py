@@ -10,7 +10,7 @@ from torch import Tensor
 
 from memviz.demos.tasks.babi.families import FAMILIES
 from memviz.demos.tasks.babi.stories import Story
-from memviz.demos.tasks.babi.vocabulary import Vocabulary
+from memviz.demos.tasks.babi.vocabulary import END, Vocabulary, words_of
 
 ALTERNATIVES = 10
 """Answers that a record lists, the most probable first."""
@@ -49,6 +49,18 @@ def story_labels(story: Story, vocabulary: Vocabulary, probabilities: Tensor | N
         "right": alternatives[0][0] == story.answer,
         "alternatives": alternatives,
     }
+
+
+def by_word(story: Story) -> Story:
+    """The story as a network sees it for which each word is a fact; a sentence supports by its end."""
+    facts: list[str] = []
+    ends = []
+    for fact in story.facts:
+        facts += [*words_of(fact), END]
+        ends.append(len(facts) - 1)
+    return Story(
+        story.task, tuple(facts), story.question, story.answer, tuple(ends[place] for place in story.supporting)
+    )
 
 
 def is_story(labels: Mapping[str, Any]) -> bool:

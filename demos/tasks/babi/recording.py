@@ -10,7 +10,7 @@ import torch
 
 import memviz
 from memviz.demos.models.dmn import DMN
-from memviz.demos.tasks.babi.record import story_labels
+from memviz.demos.tasks.babi.record import by_word, story_labels
 from memviz.demos.tasks.babi.stories import Story
 from memviz.demos.tasks.babi.task import probabilities_of
 from memviz.demos.tasks.babi.vocabulary import Vocabulary
@@ -50,7 +50,8 @@ def record_stories(
         with recorder, torch.no_grad():
             for story in stories:
                 encoded = vocabulary.encode_all([story]).to(device)
-                recorder.label(**story_labels(story, vocabulary, probabilities_of(model, encoded)[0]))
+                told = by_word(story) if model.reads_words else story
+                recorder.label(**story_labels(told, vocabulary, probabilities_of(model, encoded)[0]))
                 model(encoded.facts, encoded.question)
     finally:
         model.train(training)

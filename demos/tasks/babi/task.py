@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from memviz.demos.models.dmn import DMN, DMNOutput
-from memviz.demos.models.dmn_loss import gate_loss
+from memviz.demos.models.dmn_loss import at_ends, gate_loss
 from memviz.demos.models.options import at_least_one, not_negative, number
 from memviz.demos.tasks.babi.families import FAMILIES
 from memviz.demos.tasks.babi.files import read_files
 from memviz.demos.tasks.babi.generate import generate
 from memviz.demos.tasks.babi.glove import read_glove
-from memviz.demos.tasks.babi.record import story_labels
+from memviz.demos.tasks.babi.record import by_word, story_labels
 from memviz.demos.tasks.babi.sources import Drawn, Generated, Source
 from memviz.demos.tasks.babi.stories import Story
 from memviz.demos.tasks.babi.vocabulary import EncodedStories, Vocabulary
@@ -63,7 +63,8 @@ class StoryBatch:
         probabilities = None
         if self.model is not None:
             probabilities = probabilities_of(self.model, self.encoded)[0]
-        return story_labels(self.stories[0], self.vocabulary, probabilities)
+        told = by_word(self.stories[0]) if self.model is not None and self.model.reads_words else self.stories[0]
+        return story_labels(told, self.vocabulary, probabilities)
 
 
 @torch.no_grad()
@@ -229,7 +230,10 @@ class BabiTask:
         loss = functional.cross_entropy(answer.answer, known)
         if self.supervision:
             normalised = not self._built or self._built[0].options.normalise != "none"
-            loss = loss + self.supervision * gate_loss(answer, batch.encoded.supporting, normalised)
+            supporting = batch.encoded.supporting
+            if self._built and self._built[0].reads_words:
+                supporting = at_ends(supporting, batch.encoded.facts)
+            loss = loss + self.supervision * gate_loss(answer, supporting, normalised)
         if self.l2 and self._built:
             loss = loss + self.l2 * self._built[0].penalty()
         return loss

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from memviz.demos.models.dmn import DMNOutput
-from memviz.demos.models.dmn_loss import gate_loss, hop_targets
+from memviz.demos.models.dmn_loss import at_ends, gate_loss, hop_targets
 
 
 def test_hops_take_the_supporting_facts_in_turn_and_then_stay_at_the_last():
@@ -55,3 +55,8 @@ def test_stories_without_support_count_for_nothing():
     assert scores.grad[:, 0].any()
     assert not scores.grad[:, 1].any()
     assert gate_loss(both, torch.tensor([[-1], [-1]]), True).item() == 0
+
+
+def test_where_words_are_facts_a_sentence_is_looked_at_at_its_end():
+    facts = torch.tensor([[[3, 4, 1], [5, 1, 0]], [[6, 1, 0], [0, 0, 0]]])
+    assert at_ends(torch.tensor([[1, 0], [0, -1]]), facts).tolist() == [[4, 2], [1, -1]]
