@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memviz.analysis.lineage.fast import is_fast
 from memviz.analysis.replay import replay_error
 from memviz.dashboards.fieldview import FieldView, Values, pictures, view, views
 from memviz.dashboards.frames import order_of
@@ -45,7 +46,7 @@ def _describe_memory(values: Values, name: str) -> dict[str, Any]:
         "times": values.record.lengths.get(name, 0),
         "slots": sizes.get("slot"),
         "words": sizes.get("word"),
-        "read_heads": sizes.get("read_head"),
+        "read_heads": sizes.get("head" if is_fast(values.record, name) else "read_head"),
         "write_heads": sizes.get("write_head"),
         "replay_error": None if name == MODEL else _replay_error(values, name),
         "fields": [_describe_field(values, field) for field in sorted(views(values.record, name), key=order_of)],

@@ -2,7 +2,7 @@
 
 Each row holds the arguments of `memviz.fields.Field`. Sources: Hochreiter and Schmidhuber 1997 and Gers et al. 2000
 (LSTM), Cho et al. 2014 (GRU), Vaswani et al. 2017 (attention), Rae et al. 2016 (sparse accesses), Behrouz et al. 2024
-(Titans, equations 8 to 14).
+(Titans, equations 8 to 14), Katharopoulos et al. 2020 (linear attention), Schlag et al. 2021 (DeltaNet).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 _UNIT = ("time", "batch", "unit")
 _HEAD = ("time", "batch", "head")
+_ROW, _COLUMN = (*_HEAD, "row"), (*_HEAD, "column")
 
 MODERN: tuple[tuple[Any, ...], ...] = (
     ("hidden_state", "Hidden state", _UNIT, "signed", "h", "what a recurrent layer gives out at each time"),
@@ -89,6 +90,12 @@ MODERN: tuple[tuple[Any, ...], ...] = (
     ("momentum_norm", "Momentum norm", _HEAD, "positive", "‖S‖", "size of momentary and past surprise together", 0.0),
     ("update_norm", "Update norm", _HEAD, "positive", "‖ΔM‖", "how far the fast weights moved", 0.0),
     ("weight_norm", "Weight norm", _HEAD, "positive", "‖M‖", "size of the fast weights", 0.0),
+    ("fast_keys", "Fast keys", _ROW, "signed", "k", "where in the fast weights each value is stored"),
+    ("fast_values", "Fast values", _COLUMN, "signed", "v", "what is stored in the fast weights"),
+    ("fast_queries", "Fast queries", _ROW, "signed", "q", "where in the fast weights is read"),
+    ("fast_rates", "Fast rates", _HEAD, "positive", "β", "how far a value replaces what its key holds", 0.0),
+    ("fast_decay", "Fast decay", _ROW, "gate", "Λ", "how far each row stays (1) or is forgotten (0)", 0.0, 1.0),
+    ("fast_reads", "Fast reads", _COLUMN, "signed", "Mᵀq", "what each query reads"),
     (
         "fast_weights",
         "Fast weights",

@@ -20,10 +20,21 @@ INTERNALS = frozenset({"write_content_weights", "read_content_weights", "forward
 OPT_IN = frozenset({"memory_influence"})
 """What is computed beside the model for those who ask for it by name, or for everything."""
 
-STATES = frozenset({"memory", "link_matrix", "usage", "precedence_weights", "read_vectors", "allocation_weights"})
+STATES = frozenset(
+    {
+        "memory",
+        "link_matrix",
+        "usage",
+        "precedence_weights",
+        "read_vectors",
+        "allocation_weights",
+        "fast_weights",
+        "fast_reads",
+    }
+)
 """What `fields="default"` leaves out where a law lets memviz derive it exactly."""
 
-KEYFRAMES = ("memory",)
+KEYFRAMES = ("memory", "fast_weights")
 """States whose last value is recorded when they are derived: what the derivation is checked against."""
 
 DTYPES: Mapping[str, torch.dtype] = {

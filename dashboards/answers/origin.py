@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from memviz.analysis.lineage import FROZEN, Lineage, explain_slot
 from memviz.analysis.lineage import lineage as resolve
+from memviz.analysis.lineage.fast import fast_view, is_fast
 from memviz.analysis.lineage.table import lineage_table
 from memviz.dashboards.answers.choice import head_of, item_of, memory_of, slot_of, time_of
 from memviz.dashboards.answers.naming import names_of
@@ -35,7 +36,8 @@ def lineage(values: Values, params: Params, index: int) -> dict[str, Any]:
     time = time_of(values, params, memory)
     by_slot = "slot" in params
     slot = slot_of(values, params, memory) if by_slot else None
-    head = -1 if by_slot else head_of(values, params, memory, "read_head")
+    axis = "head" if is_fast(values.record, memory) else "read_head"
+    head = -1 if by_slot else head_of(values, params, memory, axis)
     params.done()
     check_size(values, memory)
     if slot is not None:
@@ -48,7 +50,7 @@ def lineage(values: Values, params: Params, index: int) -> dict[str, Any]:
 def _read(values: Values, found: Lineage) -> dict[str, Any]:
     times = values.record.lengths[found.memory]
     shares = found.shares
-    writes = _writes(values, found.memory, found.batch)
+    writes = _writes(values, found.memory, found.batch, found.head)
     return {
         "memory": found.memory,
         "time": found.time,
@@ -83,8 +85,11 @@ def _title(found: Lineage) -> str:
     return f"{100 * shares[top]:.0f} % of {what} from {where}"
 
 
-def _writes(values: Values, memory: str, item: int) -> NDArray[np.floating[Any]]:
-    """What all heads write together, [time, slot]."""
+def _writes(values: Values, memory: str, item: int, head: int) -> NDArray[np.floating[Any]]:
+    """What all heads write together, [time, slot]; of fast weights what one head stores in each row."""
+    if is_fast(values.record, memory):
+        update = fast_view(values.record, memory, max(head, 0), item).update
+        return np.asarray(np.nan_to_num(np.abs(update.gain[:, None] * update.keys)))
     weights = values.record.read(f"{memory}/write_weights")[:, item].astype(np.float64)
     return np.asarray(np.nan_to_num(weights.sum(axis=1)))
 
@@ -165,8 +170,9 @@ def check_size(values: Values, memory: str) -> None:
         ApiError: more than MAX_VALUES numbers.
     """
     sizes = axis_sizes(values.record, memory)
-    heads = sizes.get("read_head", 1) + sizes.get("write_head", 1)
-    count = values.record.lengths.get(memory, 0) * sizes.get("batch", 1) * sizes.get("slot", 0) * heads
+    heads = sizes.get("read_head", sizes.get("head", 1)) + sizes.get("write_head", 1)
+    slots = sizes.get("slot", sizes.get("row", 0))
+    count = values.record.lengths.get(memory, 0) * sizes.get("batch", 1) * slots * heads
     if count > MAX_VALUES:
         raise ApiError(
             404,
@@ -178,8 +184,9 @@ def check_size(values: Values, memory: str) -> None:
 
 def _check_work(values: Values, memory: str) -> None:
     sizes = axis_sizes(values.record, memory)
-    times, cells = values.record.lengths[memory], sizes.get("slot", 1) * sizes.get("word", 1)
-    if times**2 * cells * sizes.get("read_head", 1) > MAX_WORK or times * cells > MAX_VALUES:
+    slots, words = sizes.get("slot", sizes.get("row", 1)), sizes.get("word", sizes.get("column", 1))
+    times, cells, heads = values.record.lengths[memory], slots * words, sizes.get("read_head", sizes.get("head", 1))
+    if times**2 * cells * heads > MAX_WORK or times * cells > MAX_VALUES:
         raise ApiError(
             404,
             f"resolving all {times} reads of {memory!r} takes too long while somebody waits",

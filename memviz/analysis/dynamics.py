@@ -241,6 +241,44 @@ def sharpen(walk: Array, powers: Array, delta: float = 0.0) -> Array:
     return np.asarray(np.divide(sharp, total, out=np.zeros_like(sharp), where=total != 0))
 
 
+def write_fast(
+    weights: Array, keys: Array, values: Array, rates: Array | None = None, decay: Array | None = None
+) -> Array:
+    """Fast weights after one token: M <- Λ M + k (γ v - β k^T Λ M)^T, one matrix per head.
+
+    Without rates β = 0 and γ = 1, which is linear attention (Katharopoulos et al. 2020); with rates γ = β, which is
+    DeltaNet (Schlag et al. 2021). Λ scales rows (gated forms); 1 without a decay.
+
+    Args:
+        weights: [batch, head, row, column], before the token.
+        keys: [batch, head, row].
+        values: [batch, head, column].
+        rates: [batch, head], or None.
+        decay: [batch, head, row], or None.
+
+    Returns:
+        [batch, head, row, column].
+    """
+    kept = weights if decay is None else decay[..., None] * weights
+    stored = values
+    if rates is not None:
+        stored = rates[..., None] * (values - np.einsum("bhi,bhij->bhj", keys, kept))
+    return np.asarray(kept + keys[..., None] * stored[..., None, :])
+
+
+def read_fast(weights: Array, queries: Array) -> Array:
+    """What each head reads from its fast weights: M^T q.
+
+    Args:
+        weights: [batch, head, row, column].
+        queries: [batch, head, row].
+
+    Returns:
+        [batch, head, column].
+    """
+    return np.einsum("bhi,bhij->bhj", queries, weights)
+
+
 def read(memory: Array, read_weights: Array) -> Array:
     """What each head reads: r = M^T w^r.
 

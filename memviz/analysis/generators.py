@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from memviz.analysis.rules import LAWS, SPARSE_LAWS
+from memviz.analysis.rules import FAST_LAWS, LAWS, SPARSE_LAWS
 from memviz.analysis.sparse import DENSE_SLOTS, one_hot
 from memviz.analysis.updates import EraseAdd, sparse_access
 from memviz.errors import FieldError, PlaceError
@@ -118,6 +118,8 @@ def view(record: Source, memory: str | None = None, batch: int = 0, times: int |
             f"lineage of memory {name!r} needs its update law, and "
             + (f"{schema.law!r} is none of {', '.join(LAWS)}." if schema.law else "its adapter names none.")
         )
+    if schema.law in FAST_LAWS:
+        raise FieldError(f"memory {name!r} is a matrix of fast weights per head: slots are not erased and written.")
     if schema.law in SPARSE_LAWS:
         return _sparse_view(record, schema, batch, times)
     freeing = bool(schema.attributes.get("deallocation"))
@@ -180,11 +182,12 @@ def choose(record: Source, memory: str | None) -> str:
         if memory not in record.memories:
             raise FieldError(f"the record has no memory {memory!r}; it has {_list(record.memories)}.")
         return memory
-    found = [name for name in record.memories if f"{name}/read_weights" in record.fields]
+    reads = ("read_weights", "fast_queries")
+    found = [name for name in record.memories if any(f"{name}/{field}" in record.fields for field in reads)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise FieldError(f"no memory of this record has read_weights; it has {_list(record.memories)}.")
+        raise FieldError(f"no memory of this record has read_weights or fast_queries; it has {_list(record.memories)}.")
     raise FieldError(f"several memories are read: choose memory= one of {_list(found)}.")
 
 

@@ -22,7 +22,7 @@ from memviz.trace.schema import MemorySchema
 
 Array = NDArray[Any]
 
-STATE = ("memory", "usage", "precedence_weights", "link_matrix")
+STATE = ("memory", "usage", "precedence_weights", "link_matrix", "fast_weights")
 """Fields that carry over from one time to the next, and of which a keyframe can be stored."""
 
 

@@ -17,6 +17,8 @@ Attributes of a memory's schema that say where an implementation departs from Gr
 | `allocation_ties` | slots in equal use are taken "by_index"; if "arbitrary", allocation is not derived | "by_index" |
 | `write_heads` | number of write heads; with more than one, allocation also needs both gates | 1 |
 
+Of linear attention and DeltaNet, `decaying` says that rows of the fast weights are scaled by `fast_decay` first, and
+`read_order` "before_write" that a token does not read what it stores itself.
 Of a SAM or SDNC, `slots` says how many slots there are and `temporal_reads` how many links each of them keeps.
 Of a dynamic memory network, `episode` says how a hop sums up the facts, "gated" or "sum" (memviz.analysis.episodes).
 """
@@ -196,6 +198,20 @@ def _sparse_link(before: Frame, now: Frame, attributes: Mapping[str, Any]) -> Ar
     return sparse.update_link(before["link_matrix"], before["precedence_weights"], now["write_weights"], kept)
 
 
+def _fast_weights(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.write_fast(
+        before["fast_weights"], now["fast_keys"], now["fast_values"], now.get("fast_rates"), now.get("fast_decay")
+    )
+
+
+def _fast_reads(_: Frame, now: Frame, __: Mapping[str, Any]) -> Array:
+    return dynamics.read_fast(now["fast_weights"], now["fast_queries"])
+
+
+def _fast_reads_before(before: Frame, now: Frame, _: Mapping[str, Any]) -> Array:
+    return dynamics.read_fast(before["fast_weights"], now["fast_queries"])
+
+
 _WRITES = ("write_weights", "erase_vectors", "write_vectors")
 
 _NTM: Mapping[str, Rule] = {
@@ -241,13 +257,36 @@ _SDNC: Mapping[str, Rule] = {
     "backward_weights": _dense("backward"),
 }
 
+_FAST: Mapping[str, Rule] = {
+    "fast_weights": Rule(_fast_weights, now=("fast_keys", "fast_values"), before=("fast_weights",)),
+    "fast_reads": Rule(_fast_reads, now=("fast_weights", "fast_queries")),
+}
+
+_DELTA: Mapping[str, Rule] = {
+    **_FAST,
+    "fast_weights": Rule(_fast_weights, now=("fast_keys", "fast_values", "fast_rates"), before=("fast_weights",)),
+}
+
 LAWS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
-    {"dnc": _DNC, "ntm": _NTM, "dmn": _DMN, "sam": _SAM, "sdnc": _SDNC}
+    {
+        "dnc": _DNC,
+        "ntm": _NTM,
+        "dmn": _DMN,
+        "sam": _SAM,
+        "sdnc": _SDNC,
+        "linear_attention": _FAST,
+        "delta_net": _DELTA,
+    }
 )
 """Rules of each law in an order in which they can be computed within one time."""
 
 SPARSE_LAWS = ("sam", "sdnc")
 """Laws of memories that record slots and weights; what is derived is dense, and only for as many slots as is sane."""
+
+FAST_LAWS = ("linear_attention", "delta_net")
+"""Laws of memories that are a matrix per head, to which every token adds an outer product."""
+
+_FAST_READS_BEFORE = Rule(_fast_reads_before, now=("fast_queries",), before=("fast_weights",))
 
 _NTM_BEFORE: Mapping[str, Rule] = {
     "read_content_weights": Rule(_read_content_before, now=("read_keys", "read_strengths"), before=("memory",)),
@@ -316,6 +355,12 @@ def rules_of(memory: MemorySchema) -> dict[str, Rule]:
         rules |= SHARPENED
     if "allocation_weights" in rules and int(memory.attributes.get("write_heads", 1)) > 1:
         rules["allocation_weights"] = _SHARED_ALLOCATION
+    if memory.law in FAST_LAWS:
+        if memory.attributes.get("decaying"):
+            rule = rules["fast_weights"]
+            rules["fast_weights"] = Rule(rule.compute, (*rule.now, "fast_decay"), rule.before)
+        if read_order == "before_write":
+            rules["fast_reads"] = _FAST_READS_BEFORE
     slots = memory.attributes.get("slots")
     if memory.law in SPARSE_LAWS:
         if not isinstance(slots, int) or slots > sparse.DENSE_SLOTS:

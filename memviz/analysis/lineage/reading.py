@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from memviz.analysis.generators import LoadedMemory, Source, check_place, choose, view
 from memviz.analysis.lineage.scan import contributions, slot_view
 from memviz.analysis.lineage.split import Split, split_read
+from memviz.analysis.rules import FAST_LAWS
 
 Array = NDArray[np.float64]
 
@@ -168,6 +169,10 @@ def lineage(record: Source, time: int, head: int, batch: int = 0, memory: str | 
         PlaceError: there is no such time, head or batch item.
     """
     name = choose(record, memory)
+    if record.memories[name].law in FAST_LAWS:
+        from memviz.analysis.lineage.fast import fast_lineage
+
+        return fast_lineage(record, name, time, head, batch)
     time = check_place("time", time, record.lengths[name])
     seen = view(record, name, batch, time + 1)
     head = check_place("read head", head, seen.read_weights.shape[1])
@@ -180,6 +185,10 @@ def explain_slot(record: Source, time: int, slot: int, batch: int = 0, memory: s
     Arguments and errors as in `lineage`.
     """
     name = choose(record, memory)
+    if record.memories[name].law in FAST_LAWS:
+        from memviz.analysis.lineage.fast import fast_slot
+
+        return fast_slot(record, name, time, slot, batch)
     time = check_place("time", time, record.lengths[name])
     seen = view(record, name, batch, time + 1)
     weights = np.zeros(seen.update.slots)

@@ -99,6 +99,37 @@ def slot_view(update: EraseAdd, initial: Array, direction: Array, stop: int) -> 
     return np.einsum("ki,ik,k->i", left, initial, direction), result
 
 
+def delta_strengths(
+    update: DeltaRule, queries: Array, stops: NDArray[np.int64], *, by_slot: bool
+) -> tuple[Array, Array, Array]:
+    """How much of each token's value is in several reads of a fast-weight memory, in one scan.
+
+    Args:
+        update: the update of the memory.
+        queries: [read, slot].
+        stops: [read], how many times each read sees.
+        by_slot: resolve by slot, too, which takes that much more memory.
+
+    Returns:
+        By read what is left of the query for the initial memory, [read, slot]; the strength of each token's value in
+        it, [read, time]; and the same resolved by where it was stored, [read, time, slot], empty unless asked for.
+    """
+    seen = np.zeros_like(queries, np.float64)
+    times = int(stops.max(initial=0))
+    strength = np.zeros((len(queries), times))
+    resolved = np.zeros((len(queries), times if by_slot else 0, queries.shape[1]))
+    for time in range(times - 1, -1, -1):
+        begin = stops == time + 1
+        seen[begin] = queries[begin]
+        if by_slot:
+            resolved[:, time] = update.gain[time] * seen * update.keys[time]
+        match = seen @ update.keys[time]
+        strength[:, time] = update.gain[time] * match
+        seen = update.decay[time] * (seen - update.removal[time] * match[:, None] * update.keys[time])
+    seen[stops == 0] = queries[stops == 0]
+    return seen, strength, resolved
+
+
 def delta_contributions(update: DeltaRule, initial: Array, query: Array, stop: int) -> tuple[Array, Array]:
     """What each token, and the initial memory, adds to the read q^T M of a fast-weight memory.
 

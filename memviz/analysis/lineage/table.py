@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memviz.analysis.generators import LoadedMemory, Source, choose, view
+from memviz.analysis.rules import FAST_LAWS
 from memviz.analysis.updates import EraseAdd
 
 Array = NDArray[np.float64]
@@ -84,7 +85,12 @@ def lineage_table(record: Source, memory: str | None = None, batch: int = 0) -> 
         FieldError: the memory's law is unknown, or a generator was not recorded.
         PlaceError: there is no such batch item.
     """
-    seen = view(record, choose(record, memory), batch)
+    name = choose(record, memory)
+    if record.memories[name].law in FAST_LAWS:
+        from memviz.analysis.lineage.fast import fast_table
+
+        return fast_table(record, name, batch)
+    seen = view(record, name, batch)
     times, heads, slots = seen.read_weights.shape
     stops = np.array([seen.steps_seen(t, h) for t in range(times) for h in range(heads)])
     order = np.argsort(stops, kind="stable")
