@@ -53,7 +53,13 @@ _REVERSE_CONFIGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 _BABI_CONFIGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "two": {"task_options": {"tasks": "2", "supervision": 1.0}, "batch_size": 64, "every": 10, "steps": 6000},
+        "two": {
+            "task_options": {"tasks": "2", "supervision": 1.0, "solved": 0.02},
+            "batch_size": 64,
+            "every": 10,
+            "steps": 6000,
+            "learning_rate": 2e-3,
+        },
         "joint": {
             "task_options": {"tasks": "joint", "supervision": 1.0},
             "model_options": {"episode": "soft", "dim": 64, "word_size": 64},
@@ -130,6 +136,7 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
                 "10 s",
                 Plan(
                     "babi",
+                    {"solved": 0.002},
                     model="dmn",
                     model_options={"variant": "plus", "hops": 3, "dim": 40, "word_size": 40},
                     every=2,
