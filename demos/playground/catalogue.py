@@ -139,10 +139,8 @@ class Catalogue:
         return [_named(model, names) for model in found[:MAX_MODELS]]
 
     def networks(self) -> list[str]:
-        """The ids of the networks that have models, in the order of `NETWORKS`."""
-        there = {model.network for model in self.models()}
-        known = [name for variant in NETWORKS if (name := f"dmn_{variant}") in there]
-        return known + sorted(there - set(known))
+        """The ids of the networks that have models, those of the first folder first."""
+        return list(dict.fromkeys(model.network for model in self.models()))
 
     def of_network(self, network: str) -> list[Model]:
         """The models of a network.
