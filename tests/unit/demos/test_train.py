@@ -1,20 +1,15 @@
-"""The training loop of the demos: what it records, when it stops, and what it says."""
+"""The training loop of the demos: what it records and when it stops."""
 
 from __future__ import annotations
-
-import io
 
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
 import memviz
 from memviz.demos import registry, train
 from memviz.demos.building import make_model, make_task
 from memviz.demos.checkpointing import Checkpoint, load_checkpoint
-from memviz.demos.progress import Display
-from memviz.demos.running import run_demo
 from memviz.errors import CheckpointError, UnknownNameError
 
 COPY = registry.get("copy").plan.but(steps=12, every=5)
@@ -90,62 +85,6 @@ def test_the_model_answers_with_the_probability_of_each_bit():
 def test_an_unknown_package_is_named():
     with pytest.raises(UnknownNameError, match=r"'dncc'.*Did you mean 'dnc'"):
         make_model(COPY.but(package="dncc"), make_task(COPY))
-
-
-class TestDisplay:
-    def lines(self, terminal, tmp_path):
-        out = io.StringIO()
-        with Display(
-            "copy", COPY.but(steps=200), "wrong bits", Console(file=out, force_terminal=terminal, width=100)
-        ) as display:
-            display.recording(tmp_path)
-            display.serving("http://127.0.0.1:8321/")
-            for done in range(1, 201):
-                display.step(done, 1 / done, 0.5, done // 10)
-            display.finished(train.Outcome(tmp_path, 200, True, 20, 1.5), serving=True)
-        return out.getvalue()
-
-    def test_a_pipe_gets_a_line_now_and_then(self, tmp_path):
-        text = self.lines(False, tmp_path)
-        assert "\x1b" not in text
-        assert text.splitlines() == [
-            "training memviz's DNC on copy; Ctrl-C stops",
-            f"recording to {tmp_path}",
-            "watch it at  http://127.0.0.1:8321/",
-            "step 100  loss 0.0100  wrong bits 0.50  records 10",
-            "step 200  loss 0.0050  wrong bits 0.50  records 20",
-            f"solved after 200 steps, 1.5 s, 20 records in {tmp_path}",
-            "still serving  http://127.0.0.1:8321/  until Ctrl-C",
-        ]
-
-    def test_a_terminal_gets_a_bar(self, tmp_path):
-        text = self.lines(True, tmp_path)
-        assert "200/200" in text
-        assert "step 100" not in text
-
-    def test_a_run_that_was_not_solved_or_not_served_says_so(self, tmp_path):
-        out = io.StringIO()
-        with Display("copy", COPY.but(package="dnc", steps=5), "wrong bits", Console(file=out, width=100)) as display:
-            display.recording(tmp_path)
-            display.finished(train.Outcome(tmp_path, 5, False, 1, 0.1), serving=False)
-            display.interrupted()
-        assert "the DNC of the package dnc on copy" in out.getvalue()
-        assert "not solved in 5 steps" in out.getvalue()
-        assert f"memviz serve {tmp_path}" in out.getvalue()
-        assert f"stopped; what was recorded is in {tmp_path}" in out.getvalue()
-
-
-def test_ctrl_c_leaves_a_closed_trace(tmp_path, monkeypatch, capsys):
-    def interrupt(self, done, *_):
-        if done == 7:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Display, "step", interrupt)
-    assert run_demo("copy", out=tmp_path / "run", every=5, serve=False) is None
-    trace = memviz.open(tmp_path / "run")
-    assert trace.steps.tolist() == [0, 5]
-    assert trace.state == "closed"
-    assert "stopped; what was recorded is in" in capsys.readouterr().out
 
 
 def test_a_resumed_run_is_bit_for_bit_the_run_that_never_stopped(tmp_path):

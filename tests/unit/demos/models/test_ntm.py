@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from memviz.demos.models.ntm import NTM
-from memviz.demos.models.ntm_addressing import locate, shift_tables
 from memviz.demos.models.ntm_options import Dialect, Start
 from memviz.errors import OptionError
 
@@ -102,57 +101,6 @@ def test_weightings_are_distributions_however_sharp(model):
     for weights in (state.memory.read_weights, state.memory.write_weights):
         assert weights.min() >= 0
         torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
-
-
-def test_sharpening_cannot_make_all_weight_vanish():
-    # 1/128 to the power of 40 is far below the smallest float32.
-    even = torch.full((1, 1, 128), 1 / 128)
-    one = torch.ones(1, 1)
-    found = locate(even, even, one, torch.ones(1, 1, 1), 40 * one, shift_tables((0,), 128))
-    torch.testing.assert_close(found, even)
-    public = locate(even, even, one, torch.ones(1, 1, 1), 40 * one, shift_tables((0,), 128), 1e-16)
-    assert public.sum() == 0, "with a constant in the sum it does vanish, as in the public implementations"
-
-
-@pytest.mark.parametrize("delta", [0.0, 1e-2])
-@pytest.mark.parametrize("shifts", [(0,), (-1, 0, 1), (2, -3, 0, 1)])
-def test_the_gradient_of_locate(delta, shifts):
-    torch.manual_seed(0)
-    content, previous = (torch.rand(2, 3, 5, dtype=torch.float64).softmax(2).requires_grad_() for _ in range(2))
-    gate = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
-    moves = torch.rand(2, 3, len(shifts), dtype=torch.float64).softmax(2).requires_grad_()
-    power = (1 + torch.rand(2, 3, dtype=torch.float64)).requires_grad_()
-    tables = shift_tables(shifts, 5)
-    assert torch.autograd.gradcheck(lambda *x: locate(*x, tables, delta), (content, previous, gate, moves, power))
-
-
-def test_a_shift_moves_a_head_around_the_ring():
-    start = torch.eye(5)[4].view(1, 1, 5)
-    gate, power = torch.zeros(1, 1), torch.ones(1, 1)
-    for shift, slot in ((1, 0), (-1, 3), (0, 4), (7, 1)):
-        moved = locate(start, start, gate, torch.ones(1, 1, 1), power, shift_tables((shift,), 5))
-        assert moved[0, 0].argmax() == slot
-
-
-def test_initial_states():
-    torch.manual_seed(0)
-    memory, reads = NTM(3, 8, **SIZES).initial(2)
-    assert (memory.memory == 1e-6).all()
-    assert not reads.any()
-    assert (memory.read_weights[..., 0] == 1).all()
-    learned = NTM(3, 8, initial_state="learned", **SIZES)
-    learned(torch.randn(3, 6, 3))[0].square().sum().backward()
-    names = {name for name, parameter in learned.named_parameters() if parameter.grad.abs().sum() > 0}
-    assert names >= {
-        *(f"initial.{name}" for name in ("memory", "read_vectors", "read_weights", "write_weights")),
-        "controller.initial_hidden",
-        "controller.initial_cell",
-    }
-    drawn = NTM(3, 8, initial_state=Start("random", "redrawn", "random"), **SIZES)
-    assert {"initial.memory", "initial.read_weights"} <= set(drawn.state_dict()) - dict(drawn.named_parameters()).keys()
-    first, second = drawn.initial(2), drawn.initial(2)
-    assert torch.equal(first.memory.memory, second.memory.memory)
-    assert not torch.equal(first.read_vectors, second.read_vectors)
 
 
 def test_the_state_is_where_the_parameters_are(model):

@@ -143,37 +143,6 @@ def test_items_of_a_batch_do_not_touch_each_other(cls):
     torch.testing.assert_close(together, apart)
 
 
-def test_links_lead_from_slot_to_slot_and_never_to_themselves():
-    model = made(SDNC, nr_cells=30, temporal_reads=3)
-    state = model(torch.randn(2, 25, 3, dtype=torch.float64))[1].memory
-    links = state.link_matrix
-    assert not links.diagonal(dim1=1, dim2=2).any()
-    assert (links > 0).sum() > 30
-    assert int((links > 0).sum(dim=1).max()) <= 3
-    assert int((links > 0).sum(dim=2).max()) <= 3
-
-
-def test_both_link_tables_hold_the_same_links():
-    model = made(SDNC, nr_cells=8, temporal_reads=2)
-    state = model(torch.randn(3, 40, 3, dtype=torch.float64))[1].memory
-    bank = state.bank
-    bank.versions.checkout(state.version)
-    n, width = 8, 2
-    source, place = bank.links.source.view(3, n + 1, width), bank.links.place.view(3, n + 1, width)
-    for item in range(3):
-        into = {
-            (to * width + q, int(source[item, to, q]))
-            for to in range(n)
-            for q in range(width)
-            if source[item, to, q] < n
-        }
-        away = {(int(e), slot) for slot in range(n) for e in place[item, slot] if e < n * width}
-        assert into == away
-        assert into
-        assert source[item, n].eq(n).all()
-        assert place[item, n].eq(n * width).all()
-
-
 def test_a_million_slots_cost_what_is_touched():
     gc.collect()
     model = SDNC(3, 8, nr_cells=1_000_000, cell_size=16, read_heads=1)
