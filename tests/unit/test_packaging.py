@@ -7,6 +7,7 @@ import importlib.resources
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,23 @@ def test_the_package_carries_its_assets_and_types():
     assert importlib.resources.files("memviz").joinpath("py.typed").is_file()
     assets = importlib.resources.files("memviz.dashboards").joinpath("assets")
     assert assets.joinpath("theme.css").is_file()
+    assert importlib.resources.files("memviz.demos.playground").joinpath("assets/90_page.js").is_file()
 
 
 def test_every_folder_of_code_is_a_package():
     for room in ("memviz", "recorders", "dashboards", "demos"):
         for path in (ROOT / room).rglob("*.py"):
             assert (path.parent / "__init__.py").is_file(), f"{path.parent} has no __init__.py"
+
+
+def test_every_folder_of_assets_is_package_data():
+    """What `pip install` copies: the patterns of pyproject.toml reach every script, style and picture."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    packed = set()
+    for package, patterns in settings.items():
+        folder = ROOT / package.removeprefix("memviz.").replace(".", "/")
+        packed |= {path for pattern in patterns for path in folder.glob(pattern)}
+    for room in ("dashboards", "demos"):
+        for path in (ROOT / room).rglob("*"):
+            if path.suffix in (".js", ".css", ".svg", ".safetensors") and path.is_file():
+                assert path in packed, f"{path} is not in [tool.setuptools.package-data]"

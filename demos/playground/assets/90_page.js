@@ -131,25 +131,7 @@
 
   // The place in the address
 
-  /** The hash of what is chosen and written now, or of a prediction. */
-  function link(entry) {
-    const { story, question, sample } = entry || state;
-    const choices = entry ? entry.outcomes.map((one) => one.choice) : P.chosen();
-    const params = new URLSearchParams();
-    if (choices[0]) {
-      params.set('network', choices[0].network);
-      params.set('model', choices[0].model);
-    }
-    if (choices[1]) params.set('beside', P.keyOf(choices[1]));
-    if (story) params.set('story', story);
-    if (question) params.set('question', question);
-    if (sample && story) {
-      params.set('task', sample.task);
-      params.set('seed', sample.seed);
-    }
-    const rest = params.toString();
-    return '#/playground' + (rest ? '?' + rest : '');
-  }
+  const { link } = P.place;
 
   /** Bring about what the address says: from memory where it was tried, otherwise by asking. */
   async function follow(params) {
@@ -166,18 +148,7 @@
       return;
     }
     const mine = (wanted = {});
-    const there = (network, model) => {
-      const found = state.networks.find((one) => one.id === network) || state.networks[0];
-      const its = found.models.find((one) => one.id === model) || found.models[0];
-      return { network: found.id, model: its.id };
-    };
-    state.a = there(params.get('network'), params.get('model'));
-    const [besideNetwork, besideModel] = (params.get('beside') || '').split(/\/(.*)/s);
-    const beside = state.networks.find((one) => one.id === besideNetwork);
-    state.b = beside && beside.models.some((one) => one.id === besideModel) ? { network: besideNetwork, model: besideModel } : null;
-    state.story = params.get('story') || '';
-    state.question = params.get('question') || '';
-    state.sample = null;
+    Object.assign(state, P.place.read(params), { sample: null });
     invalidate();
     await cards();
     if (mine !== wanted) return;

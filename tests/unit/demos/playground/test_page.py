@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import threading
+import urllib.error
+import urllib.request
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
+from memviz.dashboards import app as app_module
 from memviz.dashboards.app import close_app, create_app
 from memviz.dashboards.guard import TOKEN_COOKIE, make_guard
+from memviz.dashboards.server import start_server
 from memviz.dashboards.source import Source
 from memviz.demos.playground import limits, page
 
@@ -82,3 +89,72 @@ def test_the_server_does_not_import_torch():
         "print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+class Stuck:
+    """A worker that answers nothing until it is told to."""
+
+    def __init__(self):
+        self.go, self.busy = threading.Event(), threading.Semaphore(0)
+
+    def ask(self, message):
+        self.busy.release()
+        self.go.wait(60)
+        return {"status": 500, "error": {"what": "told", "expected": "", "remedy": ""}}
+
+    def close(self):
+        self.go.set()
+
+
+def test_the_dashboards_answer_while_predictions_run(networks, tmp_path, monkeypatch):
+    """More questions than the server has threads, none of which is answered: pages and data routes go on."""
+    worker = Stuck()
+    monkeypatch.setattr(page, "Worker", lambda: worker)
+    body = json.dumps({"story": "Mary moved to the garden.", "question": "Where is Mary?"}).encode()
+    codes = []
+
+    def predict(url):
+        asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=60)
+        codes.append(refused.value.code)
+        refused.value.close()
+
+    with start_server([tmp_path], port=0, settings={"MEMVIZ_MODELS": [str(networks)]}) as handle:
+        url = handle.url.rstrip("/") + PREDICT
+        waiting = [threading.Thread(target=predict, args=(url,)) for _ in range(limits.WAITING)]
+        for thread in waiting:
+            thread.start()
+            worker.busy.acquire()
+        for _ in range(12):
+            predict(url)
+        for path in ("healthz", "api/v1/runs", "api/v1/networks", "_dash-layout", "assets/shell.js"):
+            with urllib.request.urlopen(handle.url + path, timeout=60) as answer:
+                assert answer.status == 200
+        worker.go.set()
+        for thread in waiting:
+            thread.join()
+    assert sorted(codes) == [429] * 12 + [500] * limits.WAITING
+
+
+def test_the_process_ends_with_the_server(networks, tmp_path):
+    with start_server([tmp_path], port=0, settings={"MEMVIZ_MODELS": [str(networks)]}) as handle:
+        with urllib.request.urlopen(f"{handle.url}api/v1/networks/dmn_plus/models/plus-1", timeout=60) as answer:
+            assert json.load(answer)["id"] == "plus-1"
+        names = {thread.name for thread in threading.enumerate()}
+        assert "memviz-playground" in names
+    for thread in threading.enumerate():
+        if thread.name == "memviz-playground":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_assets_refer_to_nothing_outside_and_use_the_tokens_of_the_themes():
+    theme = (Path(app_module.__file__).parent / "assets" / "theme.css").read_text()
+    known = set(re.findall(r"--([\w-]+):", theme))
+    for asset in page.PAGE.assets.iterdir():
+        text = asset.read_text()
+        assert not re.findall(r"https?://", text), asset.name
+        assert "@import" not in text
+        assert not re.findall(r"innerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text), asset.name
+        assert set(re.findall(r"var\(--([\w-]+)", text)) <= known, asset.name
