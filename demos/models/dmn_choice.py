@@ -223,11 +223,11 @@ class DMNChoice(nn.Module):
 
     def _scores(self, memories: Tensor, choices: Tensor) -> Tensor:
         """Scores [batch, choice] of memories and choices, [batch, choice, dim] each."""
+        seen = memories.flatten(1) if self.options.answer == "joint" else memories
+        scores: Tensor = self.linear(seen)
         if self.options.answer == "match":
-            return (self.linear(memories) * choices).sum(2)
-        each = self.options.answer == "each"
-        scores: Tensor = self.linear(memories).squeeze(2) if each else self.linear(memories.flatten(1))
-        return scores
+            return (scores * choices).sum(2)
+        return scores.squeeze(2) if self.options.answer == "each" else scores
 
     def penalty(self) -> Tensor:
         """Σ p² over all learned weights: the L2 penalty to be scaled and added to the loss."""

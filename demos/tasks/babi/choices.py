@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from memviz.demos.models.dmn_choice import LETTERS, ChoiceOutput, DMNChoice
+from memviz.demos.models.options import at_least_one
 from memviz.demos.tasks.babi.generate import generate
 from memviz.demos.tasks.babi.glove import read_glove
 from memviz.demos.tasks.babi.record import story_labels
@@ -106,7 +107,8 @@ class ChoiceTask:
     _built: list[DMNChoice] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.choices, int) or not 2 <= self.choices <= len(LETTERS):
+        at_least_one(choices=self.choices)
+        if not 2 <= self.choices <= len(LETTERS):
             raise OptionError(f"choices must be 2 to {len(LETTERS)}, not {self.choices!r}")
         self.stories  # noqa: B018 - its options are said before anything is read
 

@@ -58,7 +58,7 @@ def test_the_same_seed_offers_the_same(task):
 
 @pytest.mark.parametrize("choices", [1, 11, "4", 2.0])
 def test_a_number_of_choices_that_cannot_be(choices):
-    with pytest.raises(OptionError, match="choices must be 2 to 10"):
+    with pytest.raises(OptionError, match="choices must be"):
         ChoiceTask(choices=choices)
 
 
