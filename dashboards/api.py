@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import zlib
 from functools import partial
 from typing import Any
@@ -16,13 +15,14 @@ from werkzeug.exceptions import HTTPException
 from memviz._version import __version__
 from memviz.dashboards.answers import ANSWERS, Answer, compare, film, stills
 from memviz.dashboards.desk import Desk
-from memviz.dashboards.glances import Glances
 from memviz.dashboards.downsample import curve
 from memviz.dashboards.export.asking import export
 from memviz.dashboards.export.wish import Download
 from memviz.dashboards.fieldview import Values
+from memviz.dashboards.glances import Glances
 from memviz.dashboards.numbers import numbers, strict
 from memviz.dashboards.params import ApiError, Params
+from memviz.dashboards.room import Room
 from memviz.dashboards.searches import Searches
 from memviz.dashboards.source import Source
 from memviz.dashboards.stories import Stories
@@ -41,9 +41,6 @@ from memviz.trace.reader import Record, Trace
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2
-"""Records worked on at the same time: each may need a hundred megabytes, and more at once would not be faster."""
-
 IMMUTABLE = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
 NO_STORE = "no-store"
@@ -53,11 +50,11 @@ def blueprint(source: Source) -> Blueprint:
     """The routes that answer from `source`; register it on the Flask server of the dashboard."""
     api = Blueprint("memviz_api", __name__)
     summaries = Summaries(source)
-    desk = Desk(source)
-    glances = Glances(source, desk)
+    room = Room()
+    desk = Desk(source, room)
+    glances = Glances(source, desk, room)
     stories = Stories(source)
     searches = Searches(source)
-    at_once = threading.Semaphore(AT_ONCE)
 
     @api.get("/healthz")
     def healthz() -> Response:
@@ -97,7 +94,7 @@ def blueprint(source: Source) -> Blueprint:
             answer = Response(status=304)
         else:
             values = Values(_record(source.trace(run), index), (identity, index), source.arrays)
-            with at_once:
+            with room.for_record(values.record):
                 body = answer_of(values, params, index)
             answer = _json(body) if isinstance(body, dict) else Response(body, mimetype="application/octet-stream")
         answer.set_etag(etag)
@@ -130,7 +127,7 @@ def blueprint(source: Source) -> Blueprint:
         params = _params()
         start = params.whole("from", 0)
         params.done()
-        with at_once:
+        with room.claim(0):
             return _json(stories.ask(run, start))
 
     @api.get("/api/v1/runs/<path:run>/query")
@@ -144,7 +141,7 @@ def blueprint(source: Source) -> Blueprint:
     def exported(run: str, index: int) -> Response:
         params, trace = _params(), source.trace(run)
         values = Values(_record(trace, index), (source.identity(run), index), source.arrays)
-        with at_once:
+        with room.for_record(values.record):
             return _file(export(source.path(run), trace, values, params, index))
 
     for name, answer in ANSWERS.items():

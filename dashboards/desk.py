@@ -22,6 +22,7 @@ from memviz.analysis import doctor, sidecar
 from memviz.analysis.diagnostics import Examiner, examine
 from memviz.analysis.each import Result
 from memviz.dashboards.numbers import strict
+from memviz.dashboards.room import Room
 from memviz.dashboards.source import Source
 from memviz.errors import MemvizError
 from memviz.trace.reader import Record, Trace
@@ -38,7 +39,7 @@ AT_FIRST = 60
 """Records of a live run that are looked at before it is followed; a later backlog is caught up with as many."""
 
 
-MOST = 24 * 2**20
+MOST = 15 * 2**20
 """Numbers of one memory that are looked at here, so that the server keeps to its share of memory."""
 
 
@@ -79,11 +80,15 @@ class Desk:
 
     Args:
         source: the runs.
+        room: what checks of large records wait for.
         clock: seconds that only grow; tests pass their own.
     """
 
-    def __init__(self, source: Source, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, source: Source, room: Room | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._source = source
+        self._room = room or Room()
         self._clock = clock
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
@@ -188,7 +193,10 @@ class Desk:
             job.total = max(job.total, len(positions))
             for position in positions:
                 self._still_wanted(job)
-                yield function(trace[position])
+                record = trace[position]
+                with self._room.for_record(record):
+                    result = function(record)
+                yield result
 
         return each
 
@@ -202,7 +210,9 @@ class Desk:
             job.state, job.done, job.total = "checking", 0, len(backlog)
         for position in backlog.tolist():
             self._still_wanted(job)
-            examiner.feed(trace[position])
+            record = trace[position]
+            with self._room.for_record(record):
+                examiner.feed(record)
             job.fed = position + 1
             job.done += 1
         job.fed = count

@@ -20,6 +20,7 @@ from memviz.analysis.diagnostics.finding import SEVERITIES
 from memviz.analysis.each import Result
 from memviz.dashboards.desk import MOST, PATIENCE, Desk, GivenUp, kept, located
 from memviz.dashboards.numbers import strict
+from memviz.dashboards.room import Room
 from memviz.dashboards.source import Source
 from memviz.errors import MemvizError
 from memviz.trace.reader import Record, Trace
@@ -46,11 +47,15 @@ class Glances:
     Args:
         source: the runs.
         desk: what has a report of a run already.
+        room: what checks of large records wait for.
         clock: seconds that only grow; tests pass their own.
     """
 
-    def __init__(self, source: Source, desk: Desk, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, source: Source, desk: Desk, room: Room | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._source = source
+        self._room = room or Room()
         self._desk = desk
         self._clock = clock
         self._known: dict[str, tuple[Signature, dict[str, Any]]] = {}
@@ -126,7 +131,10 @@ class Glances:
                 wish = self._wishes.get(run)
                 if wish is None or self._clock() - wish.asked >= PATIENCE:
                     raise GivenUp
-                yield function(trace[position])
+                record = trace[position]
+                with self._room.for_record(record):
+                    result = function(record)
+                yield result
 
         return each
 
