@@ -108,15 +108,13 @@ def make(name: str, recipe: Recipe, out: Path, babi: str, seed: int, console: Co
         tried = measure(model, task.vocabulary, choose)
         console.print(f"{name} step {steps}: {tried.mean:.2f} %, {tried.passed} of {len(tried.asked)} at 95 %")
         if best is None or tried.mean > best[0]:
-            best = tried.mean, latest
+            best = tried.mean, _kept(latest)
+            # At once, so that a run that is stopped leaves the best of what it did.
+            save_checkpoint(best[1], out / name)
         if tried.mean >= recipe.enough:
             break
     assert best is not None
-    # Half precision is enough for weights that only answer, and nothing goes on from here.
-    halves = {key: value.half() if value.is_floating_point() else value for key, value in best[1].model.items()}
-    # A path of this machine means nothing to anyone else.
-    kept = Checkpoint(first.but(steps=best[1].step, task_options={"babi": ""} if babi else None), best[1].step, halves)
-    load_weights(model, kept)
+    load_weights(model, best[1])
     results = measure(model, task.vocabulary, test)
     facts = {
         "accuracy": {str(family): results.accuracy(family) for family in sorted(results.asked)},
@@ -124,16 +122,22 @@ def make(name: str, recipe: Recipe, out: Path, babi: str, seed: int, console: Co
         "passed": results.passed,
         "chosen_by": best[0],
     }
-    save_checkpoint(replace(kept, results=facts), out / name)
+    save_checkpoint(replace(best[1], results=facts), out / name)
     for suffix in (".safetensors", ".json"):
         state.with_suffix(".state" + suffix).unlink(missing_ok=True)
     return results
 
 
+def _kept(latest: Checkpoint) -> Checkpoint:
+    """What answers need of a checkpoint: weights alone, in half precision; nothing goes on from here."""
+    halves = {key: value.half() if value.is_floating_point() else value for key, value in latest.model.items()}
+    return Checkpoint(latest.plan.but(steps=latest.step), latest.step, halves)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", choices=RECIPES)
-    parser.add_argument("--babi", default="", help="folder of bAbI files, for the networks on files")
+    parser.add_argument("--babi", default="", help="folder, file or archive of bAbI, for the networks on files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "demos" / "checkpoints")
     given = parser.parse_args()
