@@ -21,7 +21,7 @@
       'div.st-hd', {}, el('h2.ttl', {}, 'Facts × hops'), el('span.sub', {}, 'gate beside what the episode keeps of each fact'),
       el('span.spring'), dom.memory.box, dom.item.box, el('span.st-scale', {}, '0', scale, '1')
     );
-    dom.scroll = el('div.st-scroll', { tabindex: 0, role: 'region', 'aria-label': 'Facts and hops' }, dom.table);
+    dom.scroll = el('div.st-scroll', { tabindex: 0, role: 'region', 'aria-label': 'Table of facts and hops' }, dom.table);
     dom.scroll.addEventListener('click', onClick);
     dom.scroll.addEventListener('pointermove', onMove);
     dom.scroll.addEventListener('pointerleave', Y.tip.hide);
