@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,7 +18,7 @@ from memviz.recorders.gradients import GradientChoice, GradientTaps
 from memviz.recorders.pending import Pending
 from memviz.recorders.selection import BatchChoice, FieldChoice
 from memviz.recorders.sink import Draft
-from memviz.recorders.staging import Backend, Selection, Snapshot, backend_for, snapshot
+from memviz.recorders.staging import Backend, DirectCopy, Selection, Snapshot, backend_for, snapshot
 
 
 class TappedMemory(NamedTuple):
@@ -36,6 +36,9 @@ class TappedMemory(NamedTuple):
             if field not in self.chosen
             and (f"{fields.FINAL_PREFIX}{field}" not in self.chosen or f"{fields.FINAL_PREFIX}{field}" in self.reached)
         ]
+
+
+_DIRECT = DirectCopy()
 
 
 class Assembler:
@@ -62,6 +65,8 @@ class Assembler:
         self._backends: dict[torch.device, Backend] = {}
         self.tapped: dict[str, TappedMemory] = {}
         self.ignored: frozenset[tuple[str, str]] = frozenset()
+        self._opened: tuple[Any, ...] | None = None
+        self._plan: tuple[list[int], list[tuple[int, str]]] = ([], [])
 
     def assemble(
         self,
@@ -117,19 +122,24 @@ class Assembler:
 
     def draft(self, pending: Pending, faults: Faults) -> Draft:
         """Start the copies of a forward that waits for nothing any more."""
-        with _plain_torch():
-            groups = _by_device(pending.snapshots)
-            return Draft(
-                step=pending.moment.step,
-                forward=pending.moment.forward,
-                wall=pending.wall,
-                batch=pending.selection.items,
-                labels=pending.labels,
-                copies=[self._backend(device).start(group, faults.error) for device, group in groups.items()],
-                channels=tuple([one.channel for one in pending.snapshots]),
-                memories=pending.memories,
-                nbytes=sum([one.tensor.nbytes for one in pending.snapshots]),
-            )
+        snapshots = pending.snapshots
+        if self._given is None and all(one.tensor.is_cpu for one in snapshots):
+            copies = [_DIRECT.start(snapshots, faults.error)]  # nothing is computed here
+        else:
+            with _plain_torch():
+                groups = _by_device(snapshots)
+                copies = [self._backend(device).start(group, faults.error) for device, group in groups.items()]
+        return Draft(
+            step=pending.moment.step,
+            forward=pending.moment.forward,
+            wall=pending.wall,
+            batch=pending.selection.items,
+            labels=pending.labels,
+            copies=copies,
+            channels=tuple([one.channel for one in snapshots]),
+            memories=pending.memories,
+            nbytes=sum([one.tensor.nbytes for one in snapshots]),
+        )
 
     def _snapshots(
         self, capture: Capture, wanted: Sequence[int], selection: Selection, cloned: set[str], faults: Faults
@@ -160,9 +170,22 @@ class Assembler:
             if not self.grads:
                 return range(len(capture.channels))
             return [index for index, channel in enumerate(capture.channels) if channel.recorded]
+        # Nearly every forward opens the same channels in the same order as the one before it.
+        opened = (choice, len(capture.channels), tuple(capture.tap_channels.items()))
+        if opened != self._opened:
+            self._opened, self._plan = opened, self._sort_out(capture, choice)
+        wanted, lasts = list(self._plan[0]), self._plan[1]
+        for index, last in lasts:
+            if capture.values[index]:
+                wanted.append(_last_value(capture, index, last, cloned))
+        return sorted(wanted) if lasts else wanted
+
+    def _sort_out(self, capture: Capture, choice: FieldChoice) -> tuple[list[int], list[tuple[int, str]]]:
+        """The channels to record as they are, and those whose last value makes a field of its own, with its name."""
         tapped = set(capture.tap_channels.values())
         wanted = [i for i, channel in enumerate(capture.channels) if i not in tapped and channel.recorded]
         planned = {capture.channels[index].full_name for index in wanted}
+        lasts: list[tuple[int, str]] = []
         by_memory: dict[str, dict[str, int]] = {}
         for (memory, field), index in capture.tap_channels.items():
             if capture.channels[index].full_name not in planned:
@@ -173,14 +196,9 @@ class Assembler:
                 last = f"{fields.FINAL_PREFIX}{field}"
                 if field in chosen:
                     wanted.append(index)
-                if (
-                    last in chosen
-                    and last not in reached
-                    and capture.values[index]
-                    and "time" not in capture.channels[index].axes
-                ):
-                    wanted.append(_last_value(capture, index, last, cloned))
-        return sorted(wanted)
+                if last in chosen and last not in reached and "time" not in capture.channels[index].axes:
+                    lasts.append((index, last))
+        return sorted(wanted), lasts
 
     def _chosen(self, memory: str, reached: tuple[str, ...], capture: Capture, choice: FieldChoice) -> frozenset[str]:
         known = self.tapped.get(memory)

@@ -51,7 +51,10 @@ class Selection:
         length = value.shape[axis]
         if length == self.size:
             if self._range:
-                return value.narrow(axis, self.items[0], len(self.items))
+                start = self.items[0]
+                if axis == 0:
+                    return value[start : start + len(self.items)]  # the same as narrow, in half of its time
+                return value.narrow(axis, start, len(self.items))
             return value.index_select(axis, torch.tensor(self.items, device=value.device))
         if length != 1:
             raise SchemaError(

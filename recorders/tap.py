@@ -3,6 +3,7 @@
     weights = memviz.tap("read_weights", weights)                                # axes of the catalogue, without time
     score = memviz.tap("score", score, axes=("batch", "slot"))                   # a field of your own
     states = memviz.tap("memory", states, axes=("time", "batch", "slot", "word"))    # all times at once
+    memviz.tap({"read_weights": r, "write_weights": w, "usage": u})                  # several in one call
     memviz.tap("cosine", lambda: similarity(keys, rows), axes=("batch", "slot"))     # computed only when recorded
 
 The n-th tap of a name within one forward is time n. While no recorder is active a tap costs one global lookup.
@@ -13,10 +14,10 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ from memviz import fields
 from memviz.errors import RecorderError
 from memviz.recorders.adapters.base import clean_path
 from memviz.recorders.calls import beside
-from memviz.recorders.capture import Capture, Channel, MemoryInfo, open_captures
+from memviz.recorders.capture import Capture, Channel, MemoryInfo, open_captures, peek_interpreter_stack
 from memviz.recorders.probes import Keep, value_axes
 
 ROOT_MEMORY = "memory"
@@ -43,7 +44,15 @@ _active = 0
 Value = TypeVar("Value", bound="Tensor | Callable[[], Tensor]")
 
 
-def tap(name: str, tensor: Value, axes: Sequence[str] | None = None) -> Value:
+@overload
+def tap(name: str, tensor: Value, axes: Sequence[str] | None = None) -> Value: ...
+
+
+@overload
+def tap(name: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+
+def tap(name: Any, tensor: Any = None, axes: Sequence[str] | None = None) -> Any:
     """Let active recorders see a tensor, and return it unchanged.
 
     The memory is named by the path of the nearest nn.Module whose method is on the Python stack ("memory" for the
@@ -52,7 +61,8 @@ def tap(name: str, tensor: Value, axes: Sequence[str] | None = None) -> Value:
 
     Args:
         name: a field of the catalogue (memviz.fields), `initial/<field>` or `final/<field>` for the state before the
-            first and after the last time, or a name of your own, with `axes`.
+            first and after the last time, or a name of your own, with `axes`. Or a dict of fields of the catalogue and
+            their values, which is faster where there are many.
         tensor: the value at this time; or a function that computes it, which is called, without gradients, only when
             a recorder takes it. It must draw no random numbers and write into nothing.
         axes: its axes in the order that it has them. Default: those of the catalogue without `time`. With `time` among
@@ -62,26 +72,69 @@ def tap(name: str, tensor: Value, axes: Sequence[str] | None = None) -> Value:
         `tensor`, the same object.
     """
     if _active and _current_graph_task_id() == -1:
+        if type(name) is not str:
+            _tap_all(name, sys._getframe(1))
+            return name
         for model, capture in open_captures():
-            start = perf_counter_ns()
+            # Hundreds of taps make up a forward, so that the clock would cost a fifth of them: one in eight is timed.
+            capture.ticks = ticks = capture.ticks + 1
+            start = 0 if ticks & 7 else perf_counter_ns()
             try:
                 frame = sys._getframe(1)
                 index = capture.tap_names.get(name) if frame is capture.tap_frame else None
                 if index is None:
                     index = _find_channel(model, capture, frame, name, axes)
                 if index != IGNORED:
-                    plain = type(tensor) is Tensor or isinstance(tensor, Tensor)  # the latter alone is slow
-                    capture.put(index, tensor if plain else _computed(tensor))
+                    if capture.plain[index] and type(tensor) is Tensor and peek_interpreter_stack() is None:
+                        try:
+                            capture.versions[index] += tensor._version  # what put() does in the usual case
+                            capture.values[index].append(tensor)
+                        except RuntimeError:  # an inference tensor counts no versions
+                            capture.put(index, tensor)
+                    else:
+                        capture.put(index, tensor if isinstance(tensor, Tensor) else _computed(tensor, capture, start))
             except Exception as error:
                 capture.on_error(error, name)
-            capture.nanoseconds += perf_counter_ns() - start
-    return tensor
+            if start:
+                capture.nanoseconds += 8 * (perf_counter_ns() - start)
+    return tensor if type(name) is str else name
 
 
-def _computed(value: Any) -> Tensor:
-    """The value of a tap that is a function."""
+def _tap_all(values: Mapping[str, Any], frame: FrameType) -> None:
+    """All values of one place, as `tap` takes each of them."""
+    for model, capture in open_captures():
+        capture.ticks = ticks = capture.ticks + 1
+        start = 0 if ticks & 7 else perf_counter_ns()
+        usual, plain, kept, versions = peek_interpreter_stack() is None, capture.plain, capture.values, capture.versions
+        names = capture.tap_names if frame is capture.tap_frame else {}
+        for name, tensor in values.items():
+            try:
+                index = names.get(name)
+                if index is None:
+                    index = _find_channel(model, capture, frame, name, None)
+                    names = capture.tap_names
+                if index != IGNORED:
+                    if usual and plain[index] and type(tensor) is Tensor:
+                        try:
+                            versions[index] += tensor._version
+                            kept[index].append(tensor)
+                        except RuntimeError:
+                            capture.put(index, tensor)
+                    else:
+                        capture.put(index, tensor if isinstance(tensor, Tensor) else _computed(tensor, capture, start))
+            except Exception as error:
+                capture.on_error(error, str(name))
+        if start:
+            capture.nanoseconds += 8 * (perf_counter_ns() - start)
+
+
+def _computed(value: Any, capture: Capture, timed: int) -> Tensor:
+    """The value of a tap that is a function; its time counts, unless the tap is `timed` as a whole."""
+    start = perf_counter_ns()
     with beside(torch.device("cpu")), torch.autocast("cuda", enabled=False):
-        found = value()
+        found = value() if callable(value) else value
+    if not timed:
+        capture.nanoseconds += perf_counter_ns() - start
     if not isinstance(found, Tensor):
         raise RecorderError(f"expected a tensor, or a function that gives one; got {type(found).__name__}")
     return found

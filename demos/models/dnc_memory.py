@@ -231,18 +231,21 @@ class DNCMemory(ShowsInfluence):
         read_vectors: Tensor,
     ) -> None:
         """Show memviz every internal of this time under its name in the catalogue."""
-        for name, value in x.present().items():
-            memviz.tap(name, self._three_modes(value) if name == "read_modes" else value)
-        for name, value in zip(MemoryState._fields, after, strict=True):
-            memviz.tap(name, value)
-        # Lets a reader check that the state it derives is the state the model had.
-        memviz.tap("final/memory", after.memory)
-        memviz.tap("allocation_weights", allocation)
-        memviz.tap("write_content_weights", write_content)
-        memviz.tap("read_content_weights", read_content)
-        memviz.tap("forward_weights", forward)
-        memviz.tap("backward_weights", backward)
-        memviz.tap("read_vectors", read_vectors)
+        memviz.tap(
+            {
+                **x.present(),
+                "read_modes": self._three_modes(x.read_modes),
+                **after._asdict(),
+                # Lets a reader check that the state it derives is the state the model had.
+                "final/memory": after.memory,
+                "allocation_weights": allocation,
+                "write_content_weights": write_content,
+                "read_content_weights": read_content,
+                "forward_weights": forward,
+                "backward_weights": backward,
+                "read_vectors": read_vectors,
+            }
+        )
 
     def _three_modes(self, modes: Tensor) -> Tensor:
         """[batch, read_head, mode] with the shares of all write heads' links added up: backward, content, forward."""

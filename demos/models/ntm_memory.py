@@ -307,15 +307,17 @@ class NTMMemory(ShowsInfluence):
         read_vectors: Tensor,
     ) -> None:
         """Show memviz every internal of this time under its name in the catalogue."""
-        for name, value in zip(HeadParameters._fields, x, strict=True):
-            memviz.tap(name, value)
-        for name, value in zip(NTMMemoryState._fields, after, strict=True):
-            memviz.tap(name, value)
-        # Lets a reader check that the state it derives is the state the model had.
-        memviz.tap("final/memory", after.memory)
-        memviz.tap("write_content_weights", write_content)
-        memviz.tap("read_content_weights", read_content)
-        memviz.tap("read_vectors", read_vectors)
+        memviz.tap(
+            {
+                **x._asdict(),
+                **after._asdict(),
+                # Lets a reader check that the state it derives is the state the model had.
+                "final/memory": after.memory,
+                "write_content_weights": write_content,
+                "read_content_weights": read_content,
+                "read_vectors": read_vectors,
+            }
+        )
 
 
 _PER_HEAD = ("read_strengths", "write_strengths", "sharpening", "interpolation_gate")

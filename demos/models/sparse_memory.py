@@ -263,33 +263,39 @@ class SparseMemory(ShowsInfluence):
         content: tuple[Tensor, Tensor, Tensor],
     ) -> None:
         """Show memviz every internal of this time under its name in the catalogue."""
-        for name, value in zip(SparseInterface._fields, x, strict=True):
-            if value is not None:
-                memviz.tap(name, value)
-        memviz.tap("least_used", least_used.unsqueeze(1))
-        memviz.tap("write_indices", self._named(written[0]).unsqueeze(1))
-        memviz.tap("write_values", written[1].unsqueeze(1))
-        memviz.tap("read_content_indices", content[0])
-        memviz.tap("read_content_values", content[1])
-        memviz.tap("read_content_left_out", content[2])
-        memviz.tap("read_indices", self._named(after.read_indices))
-        memviz.tap("read_values", after.read_values)
-        memviz.tap("read_vectors", read_vectors)
         recall = after.bank.finder.recall
-        memviz.tap("neighbour_recall", torch.ones_like(content[2]) if recall is None else recall)
+        memviz.tap(
+            {
+                **{name: value for name, value in x._asdict().items() if value is not None},
+                "least_used": least_used.unsqueeze(1),
+                "write_indices": self._named(written[0]).unsqueeze(1),
+                "write_values": written[1].unsqueeze(1),
+                "read_content_indices": content[0],
+                "read_content_values": content[1],
+                "read_content_left_out": content[2],
+                "read_indices": self._named(after.read_indices),
+                "read_values": after.read_values,
+                "read_vectors": read_vectors,
+                "neighbour_recall": torch.ones_like(content[2]) if recall is None else recall,
+            }
+        )
 
     def _tap_links(
         self, after: SparseState, walks: tuple[tuple[Tensor, Tensor, Tensor], ...], precedence_left: Tensor
     ) -> None:
         """The same for what an SDNC has besides."""
         for side, (positions, values, left_out) in zip(("forward", "backward"), walks, strict=True):
-            memviz.tap(f"{side}_indices", self._named(positions))
-            memviz.tap(f"{side}_values", values)
-            memviz.tap(f"{side}_left_out", left_out)
+            memviz.tap(
+                {f"{side}_indices": self._named(positions), f"{side}_values": values, f"{side}_left_out": left_out}
+            )
         assert after.precedence is not None
-        memviz.tap("precedence_indices", self._named(after.precedence.positions).unsqueeze(1))
-        memviz.tap("precedence_values", after.precedence.values.unsqueeze(1))
-        memviz.tap("precedence_left_out", precedence_left.unsqueeze(1))
+        memviz.tap(
+            {
+                "precedence_indices": self._named(after.precedence.positions).unsqueeze(1),
+                "precedence_values": after.precedence.values.unsqueeze(1),
+                "precedence_left_out": precedence_left.unsqueeze(1),
+            }
+        )
 
     def _tap_initial(self, memory: Tensor | None) -> None:
         if memory is not None and self.nr_cells <= DENSE_SLOTS:

@@ -63,13 +63,13 @@ def test_no_share_is_refused(share):
 
 
 class Clock:
-    """Stands still but for 1 ms at each look, and for what a training step takes."""
+    """Stands still but for 4 ms at each look, and for what a training step takes."""
 
     def __init__(self):
         self.now = 0
 
     def __call__(self):
-        self.now += 1_000_000
+        self.now += 4_000_000
         return self.now
 
 

@@ -339,3 +339,84 @@ def test_what_nobody_records_is_not_even_kept_once_that_is_known(attach, trace_o
     assert sorted(records[3].stored) == ["memory/extra", "memory/write_weights"]
     for record in records:
         np.testing.assert_array_equal(record["write_weights"][:, 0, 0, 0], [0, 1, 2, 3])
+
+
+def test_several_fields_in_one_call_are_as_one_by_one(tmp_path):
+    class Both(nn.Module):
+        def __init__(self, together):
+            super().__init__()
+            self.together = together
+
+        def forward(self, x):
+            for time in range(3):
+                values = {"usage": x + time, "write_gate": x[:, :1] * time, "final/usage": x - time}
+                if self.together:
+                    assert memviz.tap(values) is values
+                else:
+                    for name, value in values.items():
+                        assert memviz.tap(name, value) is value
+            return x
+
+    records = []
+    for together in (True, False):
+        with memviz.attach(Both(together), tmp_path / str(together), every=1, batch="all") as recorder:
+            recorder.model(torch.rand(2, 4, generator=torch.Generator().manual_seed(0)))
+        records.append(memviz.open(recorder.path)[0])
+    assert records[0].stored == records[1].stored
+    for name in records[0].stored:
+        assert np.array_equal(records[0][name], records[1][name]), name
+
+
+def test_a_bad_value_among_several_is_said_and_the_others_are_recorded(attach, trace_of):
+    class Bad(nn.Module):
+        def forward(self, x):
+            memviz.tap({"usage": x, "memory": "no tensor", "nonsense": x})
+            return x
+
+    model = Bad()
+    recorder = attach(model, batch="all")
+    with pytest.warns(RecorderWarning, match="expected a tensor|axes must be declared"):
+        model(torch.ones(2, 3))
+    assert recorder.stats().errors == 2
+    assert trace_of(recorder)[0].stored == ("memory/usage",)
+
+
+def test_a_function_is_called_when_its_value_is_recorded_and_only_then(attach, trace_of):
+    calls = []
+
+    class Lazy(nn.Module):
+        def forward(self, x):
+            def usage():
+                calls.append(torch.is_grad_enabled())
+                return x * 2
+
+            memviz.tap("usage", usage)
+            memviz.tap("output_gate", lambda: calls.append("unwanted") or x[:, 0], axes=("batch",))
+            return x
+
+    model = Lazy()
+    recorder = attach(model, fields=["usage"], every=2, batch="all", strict=False)
+    for step in range(4):
+        model(torch.full((2, 3), float(step)))
+    trace = trace_of(recorder)
+    assert calls == [False, "unwanted", False], "what nobody records is asked for once, to learn what there is"
+    assert [record["usage"][0, 0, 0] for record in trace] == [0, 4]
+
+
+def test_an_inference_tensor_is_copied_at_once(attach, trace_of):
+    with torch.inference_mode():
+        kept = torch.ones(2, 3)
+
+    class Holds(nn.Module):
+        def forward(self, x):
+            memviz.tap("usage", kept)
+            memviz.tap({"write_gate": kept[:, :1]})
+            with torch.inference_mode():
+                kept.mul_(5)
+            return x
+
+    recorder = attach(Holds(), batch="all")
+    recorder.model(torch.ones(2, 3))
+    record = trace_of(recorder)[0]
+    assert record["usage"].tolist() == [[[1, 1, 1]] * 2]
+    assert record["write_gate"].ravel().tolist() == [1, 1]
