@@ -23,6 +23,12 @@ SUFFIX = ".safetensors"
 MAX_FILE = 256 * 2**20
 """Bytes of a checkpoint; those that come with memviz have 130 kB."""
 
+FIGURES = ".babi.json"
+"""What `python -m memviz.demos.evaluate` writes beside a checkpoint (memviz.demos.tasks.babi.examine)."""
+
+MAX_FIGURES = 8 * 2**20
+"""Bytes of it; confusion matrices of all families have some hundred thousand."""
+
 MAX_MODELS = 200
 """Networks that are listed."""
 
@@ -181,10 +187,31 @@ class Catalogue:
                     yield path, f"{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}"
 
     def _model(self, path: Path, stamp: str) -> Model | None:
-        if (path, stamp) not in self._read:
-            self._read = {key: model for key, model in self._read.items() if key[0] != path}
-            self._read[path, stamp] = read_model(path, stamp)
-        return self._read[path, stamp]
+        try:
+            measured = f"{figures_of(path).stat().st_mtime_ns:x}"
+        except OSError:
+            measured = ""
+        key = path, f"{stamp} {measured}"
+        if key not in self._read:
+            self._read = {known: model for known, model in self._read.items() if known[0] != path}
+            self._read[key] = read_model(path, stamp)
+        return self._read[key]
+
+
+def figures_of(path: Path) -> Path:
+    """Where the figures of a checkpoint are, if it was examined."""
+    return path.with_name(path.name.removesuffix(SUFFIX) + FIGURES)
+
+
+def read_figures(path: Path) -> dict[str, Any]:
+    """Percent of right answers by family, `{"accuracy": {"1": 99.0}}`, of a file of figures; {} where it is none."""
+    try:
+        if path.stat().st_size > MAX_FIGURES:
+            return {}
+        families = json.loads(path.read_bytes())["families"]
+        return {"accuracy": {str(task): figures["accuracy"] for task, figures in families.items()}}
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}
 
 
 def read_model(path: Path, stamp: str = "") -> Model | None:
@@ -201,7 +228,8 @@ def read_model(path: Path, stamp: str = "") -> Model | None:
         if facts["format"] > FORMAT:
             problem = f"written by memviz {str(facts.get('memviz'))[:20]}, which is newer than this; update memviz"
             return Model(name, network, path, stamp, step=0, plan=None, problem=problem)
-        results = facts["results"] if isinstance(facts["results"], dict) else {}
+        own = facts["results"] if isinstance(facts["results"], dict) else {}
+        results = own if "accuracy" in own else {**own, **read_figures(figures_of(path))}
         return Model(name, network, path, stamp, int(facts["step"]), Plan.from_json(plan), results)
     except (SafetensorError, OSError, OptionError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
         return None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from memviz.demos.playground.catalogue import Catalogue, folders_of, read_model
+from memviz.demos.tasks.babi.results import Results
 from memviz.errors import UnknownNameError
 
 
@@ -105,6 +107,24 @@ def test_results_that_are_no_figures_are_not_shown(tmp_path):
     facts["results"] = {"accuracy": {"1": "<b>all</b>", "x": 3, "2": True, "3": 50}}
     write_facts(tmp_path / "x.safetensors", facts)
     assert read_model(tmp_path / "x.safetensors").accuracy() == {3: 50.0}
+
+
+def test_figures_of_an_evaluation_beside_it_are_shown_when_they_come(write, tmp_path):
+    catalogue = Catalogue([tmp_path])
+    write(tmp_path / "mine", variant="plus")
+    assert catalogue.models()[0].accuracy() == {}
+    results = Results(
+        Counter({1: 4}), Counter({1: 3}), {1: Counter({("garden", "garden"): 3, ("garden", "office"): 1})}
+    )
+    (tmp_path / "mine.babi.json").write_text(json.dumps(results.to_json()))
+    assert catalogue.models()[0].accuracy() == {1: 75.0}
+
+
+@pytest.mark.parametrize("figures", ["", "[]", "{}", '{"families": 3}', '{"families": {"1": 3}}', "[" * 9999])
+def test_figures_that_are_none_are_not_shown(write, tmp_path, figures):
+    write(tmp_path / "mine", variant="plus")
+    (tmp_path / "mine.babi.json").write_text(figures)
+    assert Catalogue([tmp_path]).models()[0].accuracy() == {}
 
 
 def test_a_newer_format_is_listed_with_its_problem(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from memviz.dashboards.guard import TOKEN_COOKIE, make_guard
 from memviz.dashboards.server import start_server
 from memviz.dashboards.source import Source
 from memviz.demos.playground import limits, page
+from memviz.demos.playground.process import Worker
 
 PREDICT = "/api/v1/networks/dmn_plus/models/plus-1/_predict"
 
@@ -137,16 +139,21 @@ def test_the_dashboards_answer_while_predictions_run(networks, tmp_path, monkeyp
     assert sorted(codes) == [429] * 12 + [500] * limits.WAITING
 
 
-def test_the_process_ends_with_the_server(networks, tmp_path):
+def test_the_process_ends_with_the_server(networks, tmp_path, monkeypatch):
+    """Whatever the process is: this one answers every question with its id."""
+    script = (
+        "import json, os, sys\n"
+        "for line in sys.stdin:\n"
+        "    print(json.dumps({'status': 418, 'error': {'what': os.getpid()}}), flush=True)"
+    )
+    monkeypatch.setattr(page, "Worker", lambda: Worker([sys.executable, "-S", "-c", script]))
     with start_server([tmp_path], port=0, settings={"MEMVIZ_MODELS": [str(networks)]}) as handle:
-        with urllib.request.urlopen(f"{handle.url}api/v1/networks/dmn_plus/models/plus-1", timeout=60) as answer:
-            assert json.load(answer)["id"] == "plus-1"
-        names = {thread.name for thread in threading.enumerate()}
-        assert "memviz-playground" in names
-    for thread in threading.enumerate():
-        if thread.name == "memviz-playground":
-            thread.join(30)
-            assert not thread.is_alive()
+        with pytest.raises(urllib.error.HTTPError, match="418") as answered:
+            urllib.request.urlopen(f"{handle.url}api/v1/networks/dmn_plus/models/plus-1", timeout=60)
+        pid = json.load(answered.value)["error"]["what"]
+        os.kill(pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_assets_refer_to_nothing_outside_and_use_the_tokens_of_the_themes():
