@@ -1,4 +1,4 @@
-"""The adapter shown in docs/adapters.md works as it stands there."""
+"""The adapters shown in docs/adapters.md work as they stand there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -61,18 +62,34 @@ class Network(nn.Module):
         return read
 
 
-def documented_adapter():
-    block = re.search(r"    from memviz\.recorders\.adapters\.base.*?\n\n(?=\S)", PAGE.read_text(), re.DOTALL)
+def block_of(start):
+    """The indented block of the page that begins with a line, as code."""
+    found = re.search(rf"    {re.escape(start)}.*?\n\n(?=\S)", PAGE.read_text(), re.DOTALL)
+    return textwrap.dedent(found.group())
+
+
+def by_class():
     names = {}
-    exec(textwrap.dedent(block.group()), names)
+    exec(block_of("from memviz.recorders.adapters.base"), names)
     return names["NTMAdapter"]
 
 
-def test_the_documented_adapter_records_and_derives(tmp_path):
+def by_table():
+    return eval(block_of('memviz.Adapter("my-ntm"').strip(), {"memviz": memviz})
+
+
+def test_the_example_has_fifteen_lines():
+    code = block_of("from memviz.recorders.adapters.base").partition("class NTMAdapter")[2]
+    assert len(code.strip().splitlines()) <= 15
+
+
+@pytest.mark.parametrize("documented", [by_class, by_table])
+def test_the_documented_adapters_record_and_derive(tmp_path, documented):
     torch.manual_seed(0)
     model = Network()
-    with memviz.attach(model, tmp_path / "run", every=1, batch="all", adapter=documented_adapter()) as recorder:
+    with memviz.attach(model, tmp_path / "run", every=1, batch="all", adapter=documented()) as recorder:
         model(torch.rand(2, 5, 3))
+        assert "by adapter my-ntm, law ntm" in recorder.explain()
     record = memviz.open(recorder.path)[0]
     assert record.is_derived("cell/memory")
     expected = torch.stack(model.memories).numpy()
