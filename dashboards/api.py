@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from memviz._version import __version__
+from memviz.dashboards.ablations import ablation
 from memviz.dashboards.answers import ANSWERS, Answer, compare, film, stills
 from memviz.dashboards.desk import Desk
 from memviz.dashboards.downsample import curve
@@ -130,6 +131,14 @@ def blueprint(source: Source) -> Blueprint:
         with room.claim(0):
             return _json(stories.ask(run, start))
 
+    @api.get("/api/v1/runs/<path:run>/ablation")
+    def ablated(run: str) -> Response:
+        params, trace = _params(), source.trace(run)
+        index = _index(trace, params.whole("record"))
+        memory, item = params.text("memory"), params.whole("item", 0)
+        params.done()
+        return _json(ablation(trace, index, memory, item))
+
     @api.get("/api/v1/runs/<path:run>/query")
     def query(run: str) -> Response:
         params = _params()
@@ -166,6 +175,10 @@ def _params() -> Params:
 
 
 def _record(trace: Trace, index: int) -> Record:
+    return trace[_index(trace, index)]
+
+
+def _index(trace: Trace, index: int) -> int:
     if index >= len(trace):
         raise ApiError(
             404, f"there is no record {index}", f"0 to {len(trace) - 1}" if len(trace) else "no record yet", "wait"

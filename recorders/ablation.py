@@ -127,12 +127,12 @@ def ablate(
         RecorderError: the model cannot be controlled there, or does not reproduce the record.
         FieldError: the record has no input, and none was given.
     """
-    controls = _choose(find_controls(model), memory)
+    controls = choose_controls(find_controls(model), memory)
     if inputs is None:
         inputs = (recorded_tensor(record, "input", model),)
     with evaluating(model), torch.no_grad():
         before = run(model, inputs)
-        with controlled(controls, _needs(intervention, controls), intervention.edit):
+        with controlled(controls, needs_of(intervention, controls), intervention.edit):
             after = run(model, inputs)
     gap = distance(time_first(before, model), record)
     if strict:
@@ -147,7 +147,7 @@ def ablate(
     return Ablation(intervention, time_first(before, model), time_first(after, model), *losses, shares)
 
 
-def _needs(intervention: Intervention, controls: Controls) -> Sequence[str]:
+def needs_of(intervention: Intervention, controls: Controls) -> Sequence[str]:
     """What the intervention works on: what it names, or what it can do with instead where a memory lacks that."""
     instead: Sequence[str] = getattr(intervention, "instead", ())
 
@@ -157,7 +157,12 @@ def _needs(intervention: Intervention, controls: Controls) -> Sequence[str]:
     return instead if instead and not reached(intervention.needs) and reached(instead) else intervention.needs
 
 
-def _choose(found: dict[str, Controls], memory: str | None) -> Controls:
+def choose_controls(found: dict[str, Controls], memory: str | None) -> Controls:
+    """The memory that is meant: the one named, or the only one.
+
+    Raises:
+        RecorderError: there is none, or there are several and none was named.
+    """
     if memory is None and len(found) == 1:
         return next(iter(found.values()))
     if memory in found:

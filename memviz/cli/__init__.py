@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from memviz._version import __version__
+from memviz.cli.ablate import ablate
 from memviz.cli.ask import diff, doctor, inspect
 from memviz.cli.demo import demo
 from memviz.cli.export import export
@@ -30,5 +31,5 @@ def main() -> None:
     """
 
 
-for command in (demo, run, serve, replay, inspect, lineage, query, doctor, diff, export, repair, push):
+for command in (demo, run, serve, replay, inspect, lineage, ablate, query, doctor, diff, export, repair, push):
     main.add_command(command)
