@@ -276,7 +276,7 @@ def read_fast(weights: Array, queries: Array) -> Array:
     Returns:
         [batch, head, column].
     """
-    return np.einsum("bhi,bhij->bhj", queries, weights)
+    return np.asarray(np.einsum("bhi,bhij->bhj", queries, weights))
 
 
 def read(memory: Array, read_weights: Array) -> Array:

@@ -126,9 +126,11 @@ def _sound(removal: Any, times: int) -> bool:
     if not isinstance(removal, dict) or not isinstance(removal.get("time"), int):
         return False
     effect, share = removal.get("effect"), removal.get("share")
-    rows = isinstance(effect, list) and all(isinstance(row, list) and len(row) <= times for row in effect)
+    if not (isinstance(effect, list) and isinstance(share, list) and len(share) == len(effect)):
+        return False
+    rows = all(isinstance(row, list) and len(row) <= times for row in effect)
     known = rows and all(isinstance(one, int | float) for row in effect for one in row)
-    return known and isinstance(share, list) and len(share) == len(effect) and 0 <= removal["time"] < times
+    return known and 0 <= int(removal["time"]) < times
 
 
 def _key(record: int, memory: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memviz.analysis.diagnostics.base import Array, Diagnostic, Measure, MemoryView
 from memviz.analysis.diagnostics.stats import percent, places
@@ -127,12 +126,10 @@ def stale(view: MemoryView) -> Iterator[Measure]:
 
 def _median(values: Array) -> Array:
     """Median over time without NaN, [batch, head]; NaN where there is nothing else."""
-    known = ~np.isnan(values)
-    return np.asarray(np.nanmedian(np.where(known.any(axis=0), values, 0.0), axis=0) + _blank(known.any(axis=0)))
-
-
-def _blank(known: NDArray[np.bool_]) -> Array:
-    return np.where(known, 0.0, np.nan)
+    known = np.asarray((~np.isnan(values)).any(axis=0))
+    # A head without any number would make nanmedian warn.
+    middle = np.nanmedian(np.where(known, values, 0.0), axis=0)
+    return np.where(known, middle, np.nan)
 
 
 STALE_SURPRISE = Diagnostic(

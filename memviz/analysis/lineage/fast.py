@@ -114,12 +114,12 @@ class FastLineage(Lineage):
     _by_slot: Array
 
     @property
-    def by_slot(self) -> Array:  # type: ignore[override]
+    def by_slot(self) -> Array:
         """The shares by row of the fast weights, [source, row]; summed over rows they are `shares`."""
         return self._by_slot
 
     @property
-    def split(self) -> Split:  # type: ignore[override]
+    def split(self) -> Split:
         """There is none.
 
         Raises:
