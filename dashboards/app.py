@@ -23,7 +23,7 @@ from memviz.dashboards import bundles
 from memviz.dashboards.api import blueprint
 from memviz.dashboards.guard import Guard, install
 from memviz.dashboards.page import Page
-from memviz.dashboards.pages import lineage, runs, scope, story
+from memviz.dashboards.pages import compare, film, lineage, runs, scope, story
 from memviz.dashboards.source import Source
 
 EARLY_THEME = (
@@ -55,7 +55,7 @@ _ENDINGS = "memviz-endings"
 
 def pages() -> list[Page]:
     """The built-in pages and those of other packages; a page whose name is taken is left out with a warning."""
-    known = [runs.PAGE, scope.PAGE, lineage.PAGE, story.PAGE]
+    known = [runs.PAGE, scope.PAGE, lineage.PAGE, story.PAGE, compare.PAGE, film.PAGE]
     for name, page in plugins.load("memviz.pages"):
         if not isinstance(page, Page):
             warnings.warn(f"page {name!r} is no memviz.dashboards.page.Page but {page!r:.80}", stacklevel=2)

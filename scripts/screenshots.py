@@ -12,10 +12,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page, sync_playwright
 
 from memviz.dashboards.server import start_server
+from memviz.demos.playground.samples import sample
+from memviz.demos.tasks.babi.families import family
 from memviz.testing.browser import launch_options
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -27,11 +30,20 @@ RUNS = {
 }
 """Name of the trace and the arguments of `memviz demo` that make it."""
 
+
+def story_place(model: str, task: int, seed: int) -> str:
+    """A sampled story in the Playground, answered by a network that comes with memviz."""
+    story = sample([family(task)], seed, 130).story
+    asked = {"network": "dmn_plus", "model": model, "story": "\n".join(story.facts), "question": story.question}
+    return "#/playground?" + urlencode(asked | {"task": task, "seed": seed})
+
+
 PICTURES = {
     "scope-light": ("light", "#/run/copy-s0?t=16&slot=11"),
     "scope-dark": ("dark", "#/run/copy-s0?t=13&slot=6&step=330"),
     "scope-dnc-package": ("light", "#/run/theirs?t=16&slot=15"),
     "runs": ("light", "#/runs"),
+    "playground": ("light", story_place("babi-2", 2, 10)),
 }
 """Name of the picture, the colour scheme, and the place that it shows."""
 
@@ -48,7 +60,8 @@ def record(folder: Path) -> None:
 def photograph(page: Page, url: str, path: Path) -> None:
     page.goto("about:blank")
     page.goto(url)
-    page.wait_for_selector("#scope-root[data-state=ready], .ag-row", timeout=20_000)
+    ready = "#scope-root[data-state=ready], .ag-row, #playground-root[data-state=ready]"
+    page.wait_for_selector(ready, timeout=60_000)
     page.wait_for_function("() => !document.querySelector('[data-state=loading]')", timeout=20_000)
     page.wait_for_timeout(300)
     page.screenshot(path=str(path))

@@ -2,7 +2,7 @@
 
 An answer is a function of the record's values, its query and its index in the trace. It reads every parameter that it
 knows, calls `params.done()`, and gives JSON as a dict or an envelope as bytes. What it says of a record never changes,
-so that browsers may keep it.
+so that browsers may keep it. What concerns two records, or a whole run, is asked elsewhere: compare, film and stills.
 """
 
 from __future__ import annotations

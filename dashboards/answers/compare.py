@@ -238,7 +238,7 @@ def _head(
     b = question.b or question.a
     about = [question.a.about(), {**b.about(), "law_of": question.b is None}]
     numbered = _as_numbered(sides, first, say) if first.alignment.method != "none" else None
-    weights = _mean(first)
+    weights = _mean(first) if question.b is not None else None
     alignment = first.alignment
     slots = alignment.slots[0].tolist() if len(alignment.slots) else []
     entries = [(memory, entry) for memory in found.memories for entry in memory.fields]
@@ -324,11 +324,9 @@ def _title(
         # 99.6 % is not all of it.
         percent = f"{100 * share:.1f}" if share > 0.99 else f"{100 * share:.0f}"
         return f"Slot alignment removes {percent} % of the difference"
-    return f"A and B differ in {differing} of {_plural(count, 'field')}"
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    if count == 1:
+        return "A and B differ in the one field that both have"
+    return f"A and B differ in {differing} of {count} fields"
 
 
 def _name(field: str) -> str:

@@ -32,6 +32,14 @@
     hide: [], // fields whose panels are hidden
     more: false, // the area of further fields is open
     scalar: null, // curve on the timeline when it is not the loss
+    cmp: null, // what the Compare page holds against the record: "<run>@<step>", "<run>" for its last record, or "@law"
+    cmprecord: null, // index of that record, only where several share the step
+    cmpitem: null, // item of that record; null: the same as here
+    cmpmemory: null, // memory of that record; null: of the same name
+    align: null, // how slots are aligned: writes, content or none; null leaves it to what was recorded
+    limits: 'fixed', // or own: the scale of the differences
+    still: null, // field that the Film page shows through training; null: the first that there is
+    at: null, // name of the time that it shows; null: the time t
     playing: false,
     mode: 'time', // what play moves: time (looping), steps (records at one time), all (time, then the next record)
     speed: 4, // times per second
@@ -73,6 +81,11 @@
     next.hide = (params.get('hide') || '').split(',').filter(Boolean);
     next.more = params.get('more') === '1';
     next.scalar = params.get('scalar');
+    next.cmp = params.get('cmp') || null;
+    for (const key of ['cmprecord', 'cmpitem']) next[key] = whole(params.get(key));
+    for (const key of ['cmpmemory', 'still', 'at']) next[key] = params.get(key) || null;
+    next.align = ['writes', 'content', 'none'].includes(params.get('align')) ? params.get('align') : null;
+    next.limits = params.get('limits') === 'own' ? 'own' : 'fixed';
     const play = params.get('play');
     next.playing = play === '1' || play === 'time' || play === 'steps' || play === 'all';
     if (next.playing) next.mode = play === '1' ? 'all' : play;
@@ -82,7 +95,7 @@
   /** The hash of the selection. `playing` is left out on purpose: a reload must not start over. */
   function format(s) {
     const parts = [];
-    const add = (key, given) => parts.push(`${key}=${encodeURIComponent(given).replaceAll('%2C', ',').replaceAll('%2F', '/')}`);
+    const add = (key, given) => parts.push(`${key}=${encodeURIComponent(given).replaceAll('%2C', ',').replaceAll('%2F', '/').replaceAll('%40', '@')}`);
     if (s.step !== null) add('step', s.step);
     if (s.record !== null) add('record', s.record);
     add('item', s.item);
@@ -106,6 +119,8 @@
     if (s.hide.length) add('hide', s.hide.join(','));
     if (s.more) add('more', 1);
     if (s.scalar) add('scalar', s.scalar);
+    for (const key of ['cmp', 'cmprecord', 'cmpitem', 'cmpmemory', 'align', 'still', 'at']) if (s[key] !== null) add(key, s[key]);
+    if (s.limits !== 'fixed') add('limits', s.limits);
     return `#/run/${encodeURIComponent(s.run)}?${parts.join('&')}`;
   }
 

@@ -23,7 +23,7 @@
     { keys: ['f'], key: 'f', text: 'follow the newest record', run: () => S.moves.follow(!state.follow) },
     { keys: ['y'], key: 'y', text: 'copy a link to this place', run: copyLink },
   ];
-  for (const page of ['scope', 'lineage']) window.memviz.actions.offer(page, shared);
+  for (const page of ['scope', 'lineage', 'compare', 'film']) window.memviz.actions.offer(page, shared);
 
   async function copyLink() {
     S.store.write(true);
