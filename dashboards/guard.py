@@ -43,6 +43,9 @@ POLICY = {
 }
 """The content security policy: nothing from anywhere else, and no script that is not a file of this server."""
 
+FRAMES = "http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
+"""Who may show the page in a frame where that is allowed: a notebook on this machine."""
+
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -63,6 +66,7 @@ class Guard:
             name that was rebound to this machine is no address.
         push: the token with which recorders may send traces; None when the server does not listen for any.
         posts: rules of further routes that may be asked by POST with a body of JSON, which no form can send.
+        framed: whether pages on this machine, such as a notebook, may show the page in a frame.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -70,6 +74,7 @@ class Guard:
     addresses: bool = False
     push: str | None = None
     posts: frozenset[str] = frozenset()
+    framed: bool = False
 
     def refuse(self) -> AnyResponse | None:
         """Judge the current request: None lets it through, anything else is the answer."""
@@ -85,7 +90,7 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
             return _refusal(f"a request from {origin!r:.100}", "a page of this server", "open the page itself")
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not _follows_link():
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not self._is_visit():
             return _refusal("a request that another site made", "a page of this server", "open the page itself")
         if request.method not in ("GET", "HEAD"):
             asked = request.url_rule is not None and request.url_rule.rule in self.posts
@@ -100,6 +105,16 @@ class Guard:
                     status=415 if asked else 405,
                 )
         return self._check_token() if self.token is not None else None
+
+    def _is_visit(self) -> bool:
+        """Whether somebody follows a link to the page, or shows it in a frame that is allowed; both only look."""
+        headers = request.headers
+        return (
+            request.method == "GET"
+            and request.path == "/"
+            and headers.get("Sec-Fetch-Mode") == "navigate"
+            and headers.get("Sec-Fetch-Dest") in (("document", "iframe") if self.framed else ("document",))
+        )
 
     def _check_push(self) -> AnyResponse | None:
         """Recorders show their token in a header that no form and no link can set, and are no browsers."""
@@ -147,13 +162,16 @@ def install(server: Flask, guard: Guard, *, scripts: Sequence[str] = ()) -> None
         guard: its rules.
         scripts: hashes of the inline scripts of its page, as `'sha256-...'`.
     """
-    policy = "; ".join(
-        f"{name} {' '.join([value, *scripts]) if name == 'script-src' else value}" for name, value in POLICY.items()
-    )
+    rules = {**POLICY, "script-src": " ".join([POLICY["script-src"], *scripts])}
+    headers = dict(HEADERS)
+    if guard.framed:
+        rules["frame-ancestors"] = FRAMES
+        del headers["X-Frame-Options"]  # it cannot name who may, and the policy says it
+    policy = "; ".join(f"{name} {value}" for name, value in rules.items())
 
     def finish(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = policy
-        for name, value in HEADERS.items():
+        for name, value in headers.items():
             response.headers[name] = value
         return response
 
@@ -186,17 +204,6 @@ def make_guard(
 
 def _names(hosts: Sequence[str]) -> frozenset[str]:
     return frozenset(name for name in map(host_name, hosts) if name)
-
-
-def _follows_link() -> bool:
-    """Whether somebody follows a link to the page; harmless, and how a shared address is opened."""
-    headers = request.headers
-    return (
-        request.method == "GET"
-        and request.path == "/"
-        and headers.get("Sec-Fetch-Mode") == "navigate"
-        and headers.get("Sec-Fetch-Dest") == "document"
-    )
 
 
 def _is_address(host: str) -> bool:

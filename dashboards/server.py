@@ -8,6 +8,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
@@ -112,6 +113,7 @@ def start_server(
     background: bool = True,
     listen: bool = False,
     settings: Mapping[str, Any] | None = None,
+    framed: bool = False,
 ) -> ServerHandle:
     """Start a server in a background thread, unless told otherwise.
 
@@ -125,6 +127,7 @@ def start_server(
         background: serve in a thread of its own; otherwise call `run` on the result.
         listen: take traces that recorders on other machines send, into the first of `paths`.
         settings: for pages, by name in upper case, such as MEMVIZ_MODELS for the Playground.
+        framed: let pages on this machine show the page in a frame, as a notebook does.
 
     Raises:
         ServerError: the address or port cannot be had.
@@ -132,7 +135,7 @@ def start_server(
     listener = Listener(into(paths)) if listen else None
     door = _listen(host, port)
     bound = door.getsockname()[1]
-    guard = make_guard(host, allowed_hosts, token, listen=listen)
+    guard = replace(make_guard(host, allowed_hosts, token, listen=listen), framed=framed)
     source = Source(paths)
     app = create_app(source, guard, settings)
     push = None

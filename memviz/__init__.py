@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from memviz.analysis.diagnostics import diagnose as diagnose
     from memviz.analysis.lineage import lineage as lineage
     from memviz.analysis.query import query as query
+    from memviz.dashboards.notebook import show as show
     from memviz.errors import MemvizError as MemvizError
     from memviz.recorders.ablation import ablate as ablate
     from memviz.recorders.adapters.declarative import Adapter as Adapter
@@ -47,6 +48,7 @@ _HOMES = {
     "lineage": ("memviz.analysis.lineage", "lineage"),
     "open": ("memviz.trace.reader", "open_trace"),
     "query": ("memviz.analysis.query", "query"),
+    "show": ("memviz.dashboards.notebook", "show"),
     "tap": ("memviz.recorders.tap", "tap"),
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "lineage",
     "open",
     "query",
+    "show",
     "tap",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 
 from memviz.dashboards.export.tables import as_csv, as_npz, exact_fields, with_effective
@@ -29,13 +30,14 @@ NEEDS = {
 _PLACED = {"ntm": ntm_figure, "dnc": dnc_figure, "dmn": dmn_figure, "page": page_figure}
 
 
-def make(trace: Trace, values: Values, wish: Wish) -> Download:
+def make(trace: Trace, values: Values, wish: Wish, say: Callable[[str], None] = lambda what: None) -> Download:
     """The file that a wish asks for.
 
     Args:
         trace: the run, whose name it bears.
         values: the record.
         wish: what to export.
+        say: is told what is made next, where that takes a while.
 
     Raises:
         FieldError: nothing to draw, or no such field.
@@ -50,7 +52,7 @@ def make(trace: Trace, values: Values, wish: Wish) -> Download:
     if wish.figure == "page" and wish.form == "html":
         memory = choose_memory(record, wish)
         place = Place(memory, wish.time, wish.slot, wish.head)
-        document = record_document(trace, values, wish.item, place, limit=wish.limit or LIMIT)
+        document = record_document(trace, values, wish.item, place, limit=wish.limit or LIMIT, say=say)
         data, left_out = document.text.encode(), document.left_out
     elif wish.form in ("csv", "npz"):
         data = _values(trace, values, wish)

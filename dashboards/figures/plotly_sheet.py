@@ -194,7 +194,7 @@ def _plain(name: object) -> str:
 
 def _height(panel: Panel) -> int:
     """Pixels of the cells of a panel."""
-    rows = panel.values.shape[0]
+    rows = int(panel.values.shape[0])
     if panel.printed:
         return max(60, 24 * rows)
     if panel.column_axis not in ("time", "hop"):

@@ -128,7 +128,7 @@ def _draw(axes: Axes, panel: Panel, sheet: Sheet, sharing: list[Axes]) -> None:
         bar.ax.set_yticklabels([f"{value:.3g}" for value in bar.get_ticks()])
         bar.ax.tick_params(labelsize=6, length=2)
         bar.set_label(panel.unit, fontsize=6.5)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
 
 
 def _print_values(axes: Axes, panel: Panel) -> None:
@@ -142,7 +142,7 @@ def _print_values(axes: Axes, panel: Panel) -> None:
         axes.text(
             column,
             row,
-            panel.says(value),
+            panel.says(float(value)),
             ha="center",
             va="center",
             fontsize=6.5,
@@ -159,7 +159,7 @@ def _wrapped(notes: list[str]) -> str:
 
 def _inches(panel: Panel) -> float:
     """Height of the cells of a panel."""
-    rows = panel.values.shape[0]
+    rows = int(panel.values.shape[0])
     if panel.printed:
         return max(0.5, 0.2 * rows)
     if panel.column_axis not in ("time", "hop"):

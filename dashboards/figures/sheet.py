@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memviz.colours import CIVIDIS, DIVERGING, GREY, INFINITE, NAN
 from memviz.dashboards.downsample import edges, pool_at
 from memviz.dashboards.tiles import UNIT_KINDS, scale_of
 
@@ -19,19 +20,6 @@ Array = NDArray[np.floating]
 
 MOST_COLUMNS, MOST_ROWS = 1200, 600
 """Cells of a panel; a larger one is max-pooled, so that no cell is thinner than a dot of the printer."""
-
-CIVIDIS = ("00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838")
-"""Ten stops of cividis (Nuñez, Anderton and Renslow 2018), for 0..1."""
-
-DIVERGING = ("1b5e9e", "6f9fc6", "b7cee1", "f4f5f6", "e5c09d", "cd8b50", "b35400")
-"""Blue, light, orange around zero, for signed values."""
-
-GREY = ("f0f2f5", "b9bfc6", "828a93", "47505b")
-"""For values that are not negative and have no upper bound."""
-
-NAN = "c2188b"
-INFINITE = "ed9cd1"
-"""Colours of what is no number: of no scale, and never the lowest colour."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -34,6 +34,9 @@ FRAME_COLUMNS, FRAME_ROWS = 1024, 320
 MAX_ANSWERS = 4096
 """Answers of one kind; more would take minutes to work out."""
 
+UNSEEN = 5e-4
+"""Share of a slot and write that no picture shows; a colour scale has 249 steps."""
+
 EXACT_BYTES = 8 * 2**20
 """Bytes of one exact field; a larger one is shown as bytes but not read out."""
 
@@ -46,9 +49,11 @@ class Pack:
         limit: bytes that all groups together may have.
         groups: compressed bytes by name.
         left_out: what is not in it, in words, in the order in which it was given up.
+        say: is told what is packed next.
     """
 
     limit: int
+    say: Callable[[str], None] = lambda what: None
     groups: dict[str, bytes] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -62,6 +67,7 @@ class Pack:
 
         `make` gives the bytes of the group, or None where there is nothing to tell.
         """
+        self.say(what)
         try:
             raw = make()
         except (ApiError, MemvizError, OSError, MemoryError) as error:
@@ -106,7 +112,7 @@ def _collect_memory(pack: Pack, values: Values, memory: str, item: int, *, alone
 
     def envelope(scale: str) -> Callable[[], bytes]:
         about = {"px": FRAME_COLUMNS, "py": FRAME_ROWS, **({"scale": "log"} if scale == "log" else {})}
-        return partial(ask.bytes, "frame", about)
+        return partial(ask.packed, "frame", about)
 
     pack.add(f"frame|{memory}|linear", f"the panels{of}", envelope("linear"))
     pack.add(f"lineage|{memory}", f"lineage{of}", ask.table("lineage", ("time", "head"), times, reads))
@@ -158,7 +164,7 @@ def _collect_matrix(pack: Pack, ask: _Asker, one: FieldView, *, change: bool) ->
             query = {"field": one.name, "head": head, "t0": start, "t1": min(one.length("time"), start + MAX_MATRICES)}
             query |= {"px": MATRIX_PIXELS, **({"change": 1} if change else {})}
             key = f"matrices|{one.name}|{head}|{int(change)}|{number}"
-            pack.add(key, f"{name} at each time", partial(ask.bytes, "matrices", query, of_memory=False))
+            pack.add(key, f"{name} at each time", partial(ask.packed, "matrices", query, of_memory=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,7 @@ class _Asker:
         own: dict[str, Any] = {"item": self.item, **({"memory": self.memory} if of_memory else {}), **query}
         return ANSWERS[what](self.values, Params({key: [str(given)] for key, given in own.items()}), 0)
 
-    def bytes(self, what: str, query: Mapping[str, Any], *, of_memory: bool = True) -> bytes:
+    def packed(self, what: str, query: Mapping[str, Any], *, of_memory: bool = True) -> bytes:
         answer = self.ask(what, query, of_memory=of_memory)
         assert isinstance(answer, bytes)
         return answer
@@ -186,11 +192,23 @@ class _Asker:
             if len(places) > MAX_ANSWERS:
                 raise MemvizError(f"{len(places)} answers, more than {MAX_ANSWERS}")
             found = {
-                ",".join(map(str, place)): self.ask(what, dict(zip(names, place, strict=True))) for place in places
+                ",".join(map(str, place)): _thinned(self.ask(what, dict(zip(names, place, strict=True))))
+                for place in places
             }
             return _json(found) if found else None
 
         return make
+
+
+def _thinned(answer: bytes | dict[str, Any]) -> bytes | dict[str, Any]:
+    """The same with shares too small to be seen in a picture as plain zeros, which are most of a table of lineage."""
+    if isinstance(answer, dict) and "by_slot" in answer:
+        table = answer["by_slot"]
+        rows = [
+            [share if isinstance(share, str) or abs(share) >= UNSEEN else 0 for share in row] for row in table["rows"]
+        ]
+        return {**answer, "by_slot": {**table, "rows": rows}}
+    return answer
 
 
 def _combinations(ranges: list[list[int]]) -> Iterator[tuple[int, ...]]:
@@ -275,4 +293,8 @@ def exact(values: Values, one: FieldView, item: int) -> bytes | None:
 
 
 def _json(answer: Mapping[str, Any]) -> bytes:
-    return json.dumps(strict(answer), allow_nan=False, separators=(",", ":")).encode()
+    """Strict JSON. Most answers are strict already, and looking at each of a million numbers takes long."""
+    try:
+        return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError):
+        return json.dumps(strict(answer), allow_nan=False, separators=(",", ":")).encode()

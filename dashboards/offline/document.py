@@ -11,21 +11,26 @@ import hashlib
 import html
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from memviz.dashboards.fieldview import Values
 from memviz.dashboards.offline.answers import Pack, collect
+from memviz.dashboards.offline.held import HeldRecord
+from memviz.dashboards.source import ArrayCache
 from memviz.errors import ExportError
 from memviz.trace.reader import Trace
 
 LIMIT = 24 * 2**20
 """Bytes of a file, unless told otherwise."""
 
-ROOM = 64 * 2**10
+ROOM = 16 * 2**10
 """Bytes set aside for the title, the names of groups and the list of what was left out."""
+
+HELD_BYTES = 64 * 2**20
+"""Bytes of values that are kept while a file is made."""
 
 ASSETS = Path(__file__).parents[1] / "assets"
 OWN = Path(__file__).parent / "scripts"
@@ -48,10 +53,10 @@ class Place:
     head: int | None = None
     view: str = "scope"
 
-    def hash(self, run: str, step: int) -> str:
-        """The location hash."""
+    def hash(self, run: str, step: int | None) -> str:
+        """The location hash; without a step it follows the newest record."""
         named = {"memory": self.memory, "t": self.time, "slot": self.slot, "head": self.head}
-        query: dict[str, object] = {"step": step}
+        query: dict[str, object] = {} if step is None else {"step": step}
         query |= {name: given for name, given in named.items() if given is not None}
         if self.view != "scope":
             query["view"] = self.view
@@ -79,6 +84,7 @@ def record_document(
     *,
     limit: int = LIMIT,
     embedded: bool = False,
+    say: Callable[[str], None] = lambda what: None,
 ) -> Document:
     """One record as one HTML file that scrubs and shows lineage without a server.
 
@@ -88,7 +94,8 @@ def record_document(
         item: index along the batch axis; the file holds only this item.
         place: where it opens.
         limit: bytes that the file may have.
-        embedded: for a frame within another page: without the header's title and room around it.
+        embedded: for a frame within another page: without the name of memviz in the header.
+        say: is told what is packed next, since a long record takes a while.
 
     Raises:
         ExportError: not even the panels fit.
@@ -96,8 +103,9 @@ def record_document(
     place = place or Place()
     # Base64 makes four bytes of three.
     frame = len(_page("", {}, {}, embedded).encode()) + ROOM
-    pack = Pack(max(0, limit - frame) * 3 // 4)
-    collect(pack, trace, values, item, place.memory)
+    pack = Pack(max(0, limit - frame) * 3 // 4, say)
+    held = Values(HeldRecord(values.record), ("offline", values.record.id), ArrayCache(HELD_BYTES))
+    collect(pack, trace, held, item, place.memory)
     if not any(name.startswith("frame|") for name in pack.groups):
         raise ExportError(
             f"the record does not fit into {limit / 2**20:.0f} MiB ({'; '.join(pack.left_out[:3])}); raise --limit, or "
@@ -108,7 +116,7 @@ def record_document(
     start = {
         "run": trace.name,
         "hash": place.hash(trace.name, record.step),
-        "leftOut": list(left_out),
+        "leftOut": list(left_out[:100]),
         "item": int(record.batch[item]) if item < len(record.batch) else item,
         "bytes": pack.size,
     }
@@ -116,6 +124,8 @@ def record_document(
     return Document(_page(title, start, pack.groups, embedded), left_out)
 
 
+# The pages wait until their places are there, as they do for Dash; so the scripts come before them, and the last place,
+# that of the start page, says that all are there.
 def _page(title: str, start: Mapping[str, object], groups: Mapping[str, bytes], embedded: bool) -> str:
     scripts = [_early(), *(path.read_text("utf-8") for path in _scripts())]
     styles = "\n".join(path.read_text("utf-8") for path in _styles())
@@ -154,6 +164,9 @@ def _page(title: str, start: Mapping[str, object], groups: Mapping[str, bytes], 
 <style>{styles}</style>
 </head>
 <body>
+<script type="text/plain" id="start">{begin}</script>
+{data}
+{body}
 <div id="memviz-shell" data-root="this file">
 <header class="hdr">
 <span class="logo"><img src="data:image/svg+xml;base64,{logo}" alt="" width="20" height="20">memviz</span>
@@ -165,13 +178,10 @@ def _page(title: str, start: Mapping[str, object], groups: Mapping[str, bytes], 
 <button id="theme-toggle" class="btn ic" title="{THEME}" aria-label="{THEME}"><span class="icon-theme"></span></button>
 <button id="help-button" class="btn ic" title="Keys" aria-label="Keys">?</button>
 </header>
+<div id="announcer" class="sr-only" aria-live="polite"></div>
 {mains}
 <main id="runs-page" class="page" data-title="File" hidden><div class="of-start"></div></main>
-<div id="announcer" class="sr-only" aria-live="polite"></div>
 </div>
-<script type="text/plain" id="start">{begin}</script>
-{data}
-{body}
 </body>
 </html>
 """

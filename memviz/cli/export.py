@@ -66,7 +66,8 @@ def export(
     trace = memviz.open(place)
     record = trace[-1] if step is None else trace.at(step)
     values = Values(record, (record.id,), ArrayCache())
-    made = make(trace, values, wish)
+    made = make(trace, values, wish, _progress)
+    _progress("")
     if out == "-":
         sys.stdout.buffer.write(made.data)
         sys.stdout.buffer.flush()
@@ -76,6 +77,12 @@ def export(
         note(f"{target}: {_size(len(made.data))}, step {record.step} of {trace.name}")
     for text in made.left_out:
         note(f"not in it: {text}")
+
+
+def _progress(what: str) -> None:
+    """What is being made, on one line of a terminal; nothing where nobody watches."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{what}{' …' if what else ''}", err=True, nl=False)
 
 
 def _format_of(out: str | None, figure: str) -> str:

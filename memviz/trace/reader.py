@@ -90,6 +90,12 @@ class Trace:
         memories = ", ".join(self.memories) or "no memory"
         return f"<Trace {str(self.path)!r}: {len(self)} records of {memories}, {self.state}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table, the loss, and a small picture of the last record."""
+        from memviz.trace.rich_html import trace_html
+
+        return trace_html(self)
+
     @property
     def name(self) -> str:
         """Name of the run's folder, with that of the rank for a distributed run."""

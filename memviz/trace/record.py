@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from memviz.trace.live import LiveRecord
 from memviz.trace.recent import Recent
 from memviz.trace.schema import FieldSchema, Json, MemorySchema
 from memviz.trace.segments import SealedRecord
+
+if TYPE_CHECKING:
+    from memviz.trace.reader import Trace
 
 Place = LiveRecord | SealedRecord
 """Where the values of a record lie."""
@@ -85,10 +88,21 @@ class Record:
             f"<Record {self.id}: step {self.step}, {len(self._stored)} fields of {', '.join(self.memories) or 'none'}>"
         )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table and a small picture."""
+        from memviz.trace.rich_html import record_html
+
+        return record_html(self)
+
     @property
     def id(self) -> int:
         """Number of the record within its trace, from 0 up; it never changes."""
         return self._info.id
+
+    @property
+    def trace(self) -> Trace:
+        """The trace that the record is part of."""
+        return cast("Trace", self._home)
 
     @property
     def step(self) -> int:

@@ -39,7 +39,9 @@
     dialog.showModal();
   }
 
-  document.getElementById('about-file').addEventListener('click', open);
+  document.addEventListener('click', (event) => {
+    if (event.target instanceof Element && event.target.closest('#about-file')) open();
+  });
   window.memviz.actions.offer('', [{ text: 'about this file', run: open }]);
-  document.querySelector('.of-start').append(...words());
+  window.addEventListener('DOMContentLoaded', () => document.querySelector('.of-start').append(...words()));
 })();

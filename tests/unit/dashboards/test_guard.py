@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from dash import Dash, Input, Output, html
@@ -144,6 +145,26 @@ def test_a_form_of_another_site_cannot_post_a_callback():
     # A form sends text/plain without asking, in browsers too old to say where it comes from.
     answer = callback_app(Guard()).post("/_dash-update-component", data=b"{}", content_type="text/plain")
     assert answer.status_code == 405
+
+
+FRAME = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+
+
+def test_a_frame_is_refused_unless_pages_of_this_machine_may_have_one(source):
+    guard = replace(make_guard("127.0.0.1"), framed=True)
+    framed = create_app(source, guard).server.test_client()
+    plain = client_of(source)[0]
+    host = {"Host": "localhost:8321"}
+    assert plain.get("/", headers={**host, **FRAME}).status_code == 403
+    answer = framed.get("/", headers={**host, **FRAME})
+    assert answer.status_code == 200
+    assert "X-Frame-Options" not in answer.headers
+    ancestors = re.search(r"frame-ancestors ([^;]*)", answer.headers["Content-Security-Policy"])[1].split()
+    assert all(re.fullmatch(r"https?://(localhost|127\.0\.0\.1):\*", one) for one in ancestors)
+    # Only the page itself, and only to look at.
+    assert framed.get("/api/v1/runs", headers={**host, **FRAME}).status_code == 403
+    assert framed.get("/", headers={**host, **FRAME, "Sec-Fetch-Mode": "no-cors"}).status_code == 403
+    assert framed.get("/", headers={"Host": "evil.example", **FRAME}).status_code == 403
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/api/v1/runs/none", "/api/v1/nonsense"])
