@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import zlib
 from functools import partial
 from typing import Any
@@ -53,6 +54,7 @@ def blueprint(source: Source) -> Blueprint:
     summaries = Summaries(source)
     room = Room()
     desk = Desk(source, room)
+    exports = threading.Semaphore(1)
     glances = Glances(source, desk, room)
     stories = Stories(source)
     searches = Searches(source)
@@ -150,7 +152,8 @@ def blueprint(source: Source) -> Blueprint:
     def exported(run: str, index: int) -> Response:
         params, trace = _params(), source.trace(run)
         values = Values(_record(trace, index), (source.identity(run), index), source.arrays)
-        with room.for_record(values.record):
+        # A long record takes a while to pack; one at a time, so that looking goes on beside it.
+        with exports, room.for_record(values.record):
             return _file(export(source.path(run), trace, values, params, index))
 
     for name, answer in ANSWERS.items():

@@ -11,7 +11,7 @@
     dom = { body: el('div') };
     const copy = (words, what) => el('button.btn', { type: 'button', onclick: what }, words);
     const frozen = el('div.ln-frozen', {}, el('b', {}, 'Addressing is frozen. '), 'Shares follow the values through erase and add with all weights held fixed. They do not say what would happen had a write been left out: the weights would move too. ', el('code', {}, 'memviz.ablate'), ' runs the model again without it.');
-    const actions = el('div.ln-actions', {}, copy('Show in Scope', () => L.session.go('scope')), copy('Copy link', L.commands.copyLink), copy('Copy Python', python));
+    const actions = el('div.ln-actions', {}, copy('Show in Scope', () => L.session.go('scope')), copy('Copy link', L.commands.copyLink), ...(window.memviz.offline ? [] : [copy('Copy Python', L.exporting.copyPython), copy('Export', L.exporting.open)]));
     return el('section.card.ln-split', { 'aria-label': 'By read mode and by write path' }, el('div.ln-hd', {}, el('h2.ttl', {}, 'By read mode and by write path')), el('div.ln-body', { tabindex: 0 }, dom.body, frozen, actions));
   }
 
@@ -31,22 +31,6 @@
     if (!data) return dom.body.replaceChildren();
     if (!data.split) return dom.body.replaceChildren(el('p.note', {}, `No split: ${data.split_missing}`));
     dom.body.replaceChildren(...bars('How the read addressed it', data.split.modes, true), ...bars('How the write addressed it', data.split.parts, false), el('p.note', {}, 'Both splits are exact and sum to 100 %.'));
-  }
-
-  async function python() {
-    const s = L.store.state;
-    const code = [
-      'import memviz',
-      `record = memviz.open(${JSON.stringify(`${document.getElementById('memviz-shell').dataset.root}/${s.run}`)})[${s.rec}]  # step ${s.step}`,
-      `read = memviz.lineage(record, time=${s.t}, head=${s.head}, batch=${s.item}, memory=${JSON.stringify(s.memory)})`,
-      'print(read.text())',
-    ].join('\n');
-    try {
-      await navigator.clipboard.writeText(code);
-      window.memviz.announce('The Python for this read is copied');
-    } catch (error) {
-      window.memviz.announce('The browser does not allow copying');
-    }
   }
 
   L.split = { mount, draw };

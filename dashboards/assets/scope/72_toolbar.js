@@ -20,6 +20,7 @@
       log: el('button.btn', { type: 'button', id: 'scope-log', title: 'Weights on a log scale, floor 1e−6 (l)', onclick: () => S.page.toggleLog() }, 'Log scale'),
       query: el('button.btn', { type: 'button', id: 'scope-find', title: 'Find records, times, items and heads (/)', onclick: () => S.queryBox.open() }, 'Find'),
       story: el('button.btn', { type: 'button', id: 'scope-story', hidden: true, title: 'Facts, hops and answer of this record (s)', onclick: () => S.stories.go() }, 'Story'),
+      share: el('button.btn', { type: 'button', id: 'scope-export', hidden: Boolean(window.memviz.offline), title: 'Figures, panels, values, the record as one file, Python (e)', onclick: () => S.exporting.open() }, 'Export'),
       table: el('button.btn', { type: 'button', id: 'scope-table', title: 'Exact values of the focused panel (v)', onclick: () => S.table.open() }, 'Table'),
     };
     dom.list = el('div.sc-menu', { role: 'group', 'aria-label': 'Fields shown' });
@@ -29,7 +30,7 @@
     document.addEventListener('pointerdown', (event) => {
       if (dom.fields.open && !dom.fields.contains(event.target)) dom.fields.open = false;
     });
-    dom.bar = el('div.sc-toolbar', { role: 'toolbar', 'aria-label': 'Selection' }, dom.memory.box, dom.item.box, dom.head.box, dom.about, el('span.spring'), dom.story, dom.query, dom.log, dom.fields, dom.table);
+    dom.bar = el('div.sc-toolbar', { role: 'toolbar', 'aria-label': 'Selection' }, dom.memory.box, dom.item.box, dom.head.box, dom.about, el('span.spring'), dom.story, dom.query, dom.log, dom.fields, dom.table, dom.share);
     return dom.bar;
   }
 
