@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from memviz.dashboards.export import FORMATS, Wish, make
-from memviz.dashboards.export.making import choose_memory, settled, sheet
+from memviz.dashboards.export.making import choose_memory, plotly_page, settled, sheet
+from memviz.dashboards.figures.sheet import Sheet, panel
 from memviz.errors import PlaceError, UnknownNameError
 
 BEGINS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "csv": b"time,", "npz": b"PK", "html": b"<!DOCTYPE html>"}
@@ -28,6 +29,15 @@ def test_the_html_of_a_figure_makes_no_request_and_names_its_scripts(trace, valu
     assert "default-src 'none'; script-src 'sha256-" in text
     assert text.count("<script>") == 2
     assert "src=" not in text.split("<body>")[1]
+
+
+def test_no_name_ends_a_script():
+    name = "</script><script>alert(1)</script>"
+    drawn = Sheet("dmn", name, name, ((panel(name, np.eye(2), "weight", rows=name, row_names=[name, "b"]),),), (name,))
+    text = plotly_page(drawn).decode()
+    assert text.count("<script>") == 2
+    assert "alert(1)</script" not in text
+    assert "<title>&lt;/script&gt;" in text
 
 
 def test_the_values_of_a_figure_are_those_of_its_fields(trace, values):
