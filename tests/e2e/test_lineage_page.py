@@ -9,6 +9,7 @@ import memviz
 from memviz.analysis.lineage import lineage
 from memviz.analysis.lineage.history import destruction, slot_history
 from memviz.analysis.lineage.table import lineage_table
+from memviz.analysis.removals import Removal, Removals, keep
 from memviz.dashboards.server import start_server
 from memviz.demos.gallery import write_run
 from memviz.testing.synthetic import write_dnc_run
@@ -183,3 +184,33 @@ def test_memory_and_links_are_told_in_exact_numbers(runs, page, record):
     page.locator(".sc-memory canvas.sc-matrix").click(position={"x": 32 + 3.5 * 9, "y": 22 + 11.5 * 9})
     page.wait_for_function("() => /word=\\d+/.test(location.hash)")
     page.wait_for_function("() => document.querySelector('.sc-slot .ttl').textContent.includes('word')")
+
+
+def test_reruns_without_a_write_stand_beside_its_share(runs, page, record):
+    folder, url = runs
+    open_read(page, url, 19)
+    page.wait_for_selector(".ln-ablnote code")
+    assert "memviz ablate" in page.locator(".ln-ablnote code").inner_text()
+    assert page.locator(".ln-removed").count() == 0
+
+    known = lineage(record, 19, 0, 1)
+    top = int(np.argmax(np.abs(known.shares[1:])))
+    effect = np.zeros((record.shape("memory/read_weights")[1], record.lengths["memory"]))
+    effect[1, 19], effect[1, 20] = 0.25, 0.75
+    share = np.full(len(effect), np.nan)
+    removal = Removal(top, effect, share, 2.5)
+    trace = memviz.open(folder / "faulty")
+    assert keep(trace, Removals(record.id, record.step, "memory", "a test", 21, [removal], 0.5, "squared error"))
+    try:
+        open_read(page, url, 19)
+        page.wait_for_selector(".ln-removed")
+        cell = page.locator(".ln-rows .ln-row").filter(has_text=f"t = {top}").first.locator(".ln-removed")
+        assert cell.inner_text() == "0.25 max 0.75"
+        assert "by up to 0.75 at t = 20; squared error 0.5 to 2.5" in cell.get_attribute("title")
+        assert "1 write removed one by one" in page.locator(".ln-ablnote").inner_text()
+        page.keyboard.press("v")
+        page.wait_for_selector(".ln-tabs table")
+        assert "removed: output changes by" in page.locator(".ln-tabs table thead").inner_text()
+        assert page.locator(".ln-tabs table td").filter(has_text="0.75").count() == 1
+    finally:
+        (trace.path.parent / ".memviz" / "faulty" / "ablation.json").unlink()

@@ -119,6 +119,8 @@
   const findings = (id) => get(`${runPath(id)}/findings`);
   /** Rows of the table of stories, of the records from index `from` on. */
   const stories = (id, from) => get(`${runPath(id)}/stories${query({ from })}`);
+  /** What `memviz ablate` has found of a record; q: run, rec, item, memory. */
+  const ablation = (q) => get(`${runPath(q.run)}/ablation${query({ record: q.rec, memory: q.memory, item: q.item })}`);
   /** Where a query holds, from place number `from` on. */
   const asked = (id, q, from) => get(`${runPath(id)}/query${query({ q, from })}`);
   const scalars = (id, name, px) => get(`${runPath(id)}/scalars${query({ name, px })}`);
@@ -223,7 +225,7 @@
     for (const cache of [frames, matrices, records, cells, lives, walks, values, told, comparisons]) cache.clear();
   }
 
-  S.api = { ApiError, Cache, run, poll, scalars, findings, query: asked, tell, tellNow, record, recordNow, frame, frameNow, matrix, matrixNow };
+  S.api = { ApiError, Cache, run, poll, scalars, findings, ablation, query: asked, tell, tellNow, record, recordNow, frame, frameNow, matrix, matrixNow };
   Object.assign(S.api, { runs, comparison, comparisonNow, film, stills });
   Object.assign(S.api, { cell, cellNow, life, lifeNow, walk, walkNow, fieldValues, stories, forget });
 })();

@@ -98,6 +98,7 @@
       return;
     }
     shownData = data;
+    L.ablation.of(query());
     const { write } = state;
     const readers = L.readers.of(write);
     if (write !== null && !readers) ask('readers', { time: write });
@@ -161,11 +162,11 @@
     build,
     enter: invalidate,
     leave: () => {},
-    forget: () => (failures.clear(), pending.clear()),
+    forget: () => (failures.clear(), pending.clear(), L.ablation.forget()),
     recolour: () => (L.tabs.again(), invalidate()),
     changed,
     fed: invalidate,
     found: () => {},
   });
-  Object.assign(L.page, { chooseRead, chooseWrite, query, ask, frame, data: () => shownData });
+  Object.assign(L.page, { invalidate, chooseRead, chooseWrite, query, ask, frame, data: () => shownData });
 })();
