@@ -80,14 +80,18 @@ class ChoiceOutput(NamedTuple):
     Attributes:
         answer: [batch, choice], scores before the softmax.
         gates: [choice, hop, batch, fact], in [0, 1].
+        scores: [choice, hop, batch, fact], what the gates are made of, before sigmoid or softmax.
+        real: [batch, fact], false where a fact is padding.
     """
 
     answer: Tensor
     gates: Tensor
+    scores: Tensor
+    real: Tensor
 
     def detach(self) -> ChoiceOutput:
         """The same without gradients."""
-        return ChoiceOutput(self.answer.detach(), self.gates.detach())
+        return ChoiceOutput(*(value.detach() for value in self))
 
 
 class ChoiceGates(nn.Module):
@@ -108,8 +112,10 @@ class ChoiceGates(nn.Module):
         self.first = nn.Linear(10 * dim + 3, dim)
         self.second = nn.Linear(dim, 1)
 
-    def forward(self, facts: Tensor, real: Tensor, memory: Tensor, question: Tensor, choice: Tensor) -> Tensor:
-        """Gates [batch, fact] of facts [batch, fact, dim] for one choice; the others are [batch, dim]."""
+    def forward(
+        self, facts: Tensor, real: Tensor, memory: Tensor, question: Tensor, choice: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Gates and scores [batch, fact] of facts [batch, fact, dim] for one choice; the others are [batch, dim]."""
         others = [other.unsqueeze(1).expand_as(facts) for other in (question, memory, choice)]
         projected = facts @ self.bilinear
         z = torch.cat(
@@ -122,7 +128,7 @@ class ChoiceGates(nn.Module):
             dim=2,
         )
         scores = self.second(torch.tanh(self.first(z))).squeeze(2)
-        return normalised(scores, real, self.normalise)
+        return normalised(scores, real, self.normalise), scores
 
 
 class DMNChoice(nn.Module):
@@ -207,19 +213,20 @@ class DMNChoice(nn.Module):
         offered = self.input.read(self.words, choices.flatten(0, 1)).unflatten(0, choices.shape[:2])
         given = next(iter(self.choices.values())).project(seen.facts)  # type: ignore[operator]
         memories = [seen.question] * self.options.choices
-        gates, probabilities = [], []
+        gates, scores, probabilities = [], [], []
         for _ in range(self.options.hops):
-            hop = []
             for number, episode in enumerate(self.choices.values()):
-                gate = self.gates(seen.facts, seen.real, memories[number], seen.question, offered[:, number])
+                gate, score = self.gates(seen.facts, seen.real, memories[number], seen.question, offered[:, number])
                 memories[number] = self.gru(episode(seen.facts, gate, given), memories[number])
-                hop.append(gate)
-            gates.append(torch.stack(hop))
+                gates.append(gate)
+                scores.append(score)
             with torch.no_grad():
                 probabilities.append(torch.softmax(self._scores(torch.stack(memories, dim=1), offered), dim=1))
         memviz.tap("answer_probabilities", torch.stack(probabilities), axes=("time", "batch", "answer"))
-        scores = self._scores(self.dropout(torch.stack(memories, dim=1)), offered)
-        return ChoiceOutput(scores, torch.stack(gates, dim=1))
+        answer = self._scores(self.dropout(torch.stack(memories, dim=1)), offered)
+        sizes = (self.options.hops, self.options.choices)
+        by_choice = (torch.stack(each).unflatten(0, sizes).transpose(0, 1) for each in (gates, scores))
+        return ChoiceOutput(answer, *by_choice, seen.real)
 
     def _scores(self, memories: Tensor, choices: Tensor) -> Tensor:
         """Scores [batch, choice] of memories and choices, [batch, choice, dim] each."""
@@ -228,6 +235,11 @@ class DMNChoice(nn.Module):
         if self.options.answer == "match":
             return (scores * choices).sum(2)
         return scores.squeeze(2) if self.options.answer == "each" else scores
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether each word is a fact, instead of each sentence."""
+        return self.options.encoder == "recurrent" and self.options.mask == "word"
 
     def penalty(self) -> Tensor:
         """Σ p² over all learned weights: the L2 penalty to be scaled and added to the loss."""

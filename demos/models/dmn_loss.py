@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from memviz.demos.models.dmn import DMNOutput
+from memviz.demos.models.dmn_choice import ChoiceOutput
 from memviz.demos.models.dmn_input import as_stream
 
 
@@ -73,3 +74,31 @@ def gate_loss(output: DMNOutput, supporting: Tensor, normalised: bool) -> Tensor
         each = functional.binary_cross_entropy_with_logits(output.scores, decisions, reduction="none")
         errors = (each * output.real).sum(2)
     return (errors * known).sum() / (known.sum().clamp(min=1) * len(targets))
+
+
+def choice_gate_loss(output: ChoiceOutput, supporting: Tensor, right: Tensor, normalised: bool) -> Tensor:
+    """How far the gates of choices are from the supporting facts: cross-entropy per story and hop.
+
+    The facts support the right choice. Gates that are each a decision learn to stay shut for the others; those that
+    sum to 1 cannot, and learn nothing from them.
+
+    Args:
+        output: of the network.
+        supporting: [batch, support], positions; -1 is padding. Stories without any count for nothing.
+        right: [batch], which choice is right.
+        normalised: whether gates are a softmax of the scores.
+    """
+    story = torch.arange(len(right), device=right.device)
+    chosen = DMNOutput(
+        output.answer,
+        output.gates[right, :, story].transpose(0, 1),
+        output.scores[right, :, story].transpose(0, 1),
+        output.real,
+    )
+    loss = gate_loss(chosen, supporting, normalised)
+    if normalised:
+        return loss
+    known = (supporting >= 0).any(1).to(output.scores)
+    shut = (functional.softplus(output.scores) * output.real).sum(3) * known
+    wrong = shut.sum(0) - shut[right, :, story].transpose(0, 1)
+    return loss + wrong.sum() / (known.sum().clamp(min=1) * len(wrong))

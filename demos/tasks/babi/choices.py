@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from memviz.demos.models.dmn_choice import LETTERS, ChoiceOutput, DMNChoice
-from memviz.demos.models.options import at_least_one
+from memviz.demos.models.dmn_loss import at_ends, choice_gate_loss
+from memviz.demos.models.options import at_least_one, number
 from memviz.demos.tasks.babi.generate import generate
 from memviz.demos.tasks.babi.glove import read_glove
-from memviz.demos.tasks.babi.record import story_labels
+from memviz.demos.tasks.babi.record import by_word, story_labels
 from memviz.demos.tasks.babi.stories import Story
 from memviz.demos.tasks.babi.task import VOCABULARY_SEED, VOCABULARY_STORIES, BabiTask
 from memviz.demos.tasks.babi.vocabulary import END, PAD, EncodedStories, Vocabulary, words_of
@@ -61,9 +62,8 @@ class ChoiceBatch:
         offered = list(self.offered[0])
         known = replace(self.vocabulary, answers=tuple(offered))
         probabilities = None if self.model is None else _probabilities(self.model, self)[0]
-        return story_labels(self.stories[0], known, probabilities) | {
-            "choices": dict(zip(LETTERS, offered, strict=False))
-        }
+        told = by_word(self.stories[0]) if self.model is not None and self.model.reads_words else self.stories[0]
+        return story_labels(told, known, probabilities) | {"choices": dict(zip(LETTERS, offered, strict=False))}
 
 
 @torch.no_grad()
@@ -88,6 +88,7 @@ class ChoiceTask:
         babi: folder, file or archive of bAbI stories to learn from; empty for stories made on the spot.
         glove: file of GloVe vectors, which then stay as they are; empty for learned word vectors.
         choices: answers to choose from.
+        supervision: weight of the supporting facts in the loss of the gates; 0 for answers alone.
         l2: weight of the sum of squares of all weights in the loss.
         facts: at most so many of the last facts of a story are kept.
         solved: share of wrong answers below which the task counts as solved.
@@ -97,6 +98,7 @@ class ChoiceTask:
     babi: str = ""
     glove: str = ""
     choices: int = 4
+    supervision: float = 0.0
     l2: float = 0.0
     facts: int = 130
     solved: float = 0.01
@@ -108,6 +110,7 @@ class ChoiceTask:
 
     def __post_init__(self) -> None:
         at_least_one(choices=self.choices)
+        number(0, supervision=self.supervision)
         if not 2 <= self.choices <= len(LETTERS):
             raise OptionError(f"choices must be 2 to {len(LETTERS)}, not {self.choices!r}")
         self.stories  # noqa: B018 - its options are said before anything is read
@@ -194,9 +197,18 @@ class ChoiceTask:
         return output
 
     def loss(self, answer: ChoiceOutput, batch: ChoiceBatch) -> Tensor:
-        """Cross-entropy of the choices, and what L2 adds."""
+        """Cross-entropy of the choices, and what supervision and L2 add."""
         loss = functional.cross_entropy(answer.answer, batch.right)
-        return loss + self.l2 * self._built[0].penalty() if self.l2 and self._built else loss
+        if not self._built:
+            return loss
+        model = self._built[0]
+        if self.supervision:
+            supporting = batch.encoded.supporting
+            if model.reads_words:
+                supporting = at_ends(supporting, batch.encoded.facts)
+            normalised = model.options.normalise != "none"
+            loss = loss + self.supervision * choice_gate_loss(answer, supporting, batch.right, normalised)
+        return loss + self.l2 * model.penalty() if self.l2 else loss
 
     def mistakes(self, answer: ChoiceOutput, batch: ChoiceBatch) -> float:
         """Share of stories that were answered wrongly."""

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from memviz.demos.models.dmn import DMNOutput
-from memviz.demos.models.dmn_loss import at_ends, gate_loss, hop_targets
+from memviz.demos.models.dmn_choice import ChoiceOutput
+from memviz.demos.models.dmn_loss import at_ends, choice_gate_loss, gate_loss, hop_targets
 
 
 def test_hops_take_the_supporting_facts_in_turn_and_then_stay_at_the_last():
@@ -60,3 +61,29 @@ def test_stories_without_support_count_for_nothing():
 def test_where_words_are_facts_a_sentence_is_looked_at_at_its_end():
     facts = torch.tensor([[[3, 4, 1], [5, 1, 0]], [[6, 1, 0], [0, 0, 0]]])
     assert at_ends(torch.tensor([[1, 0], [0, -1]]), facts).tolist() == [[4, 2], [1, -1]]
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_facts_support_the_right_choice_and_no_other(normalised):
+    torch.manual_seed(0)
+    scores = torch.randn(3, 2, 2, 4, requires_grad=True)  # [choice, hop, batch, fact]
+    real = torch.tensor([[True, True, True, True], [True, True, False, False]])
+    right, supporting = torch.tensor([2, 0]), torch.tensor([[1, 3], [0, -1]])
+    gates = torch.sigmoid(scores)
+    loss = choice_gate_loss(ChoiceOutput(torch.zeros(2, 3), gates, scores, real), supporting, right, normalised)
+    expected = 0.0
+    for story, choice in enumerate(right.tolist()):
+        facts = int(real[story].sum())
+        for hop in range(2):
+            support = supporting[story, min(hop, int((supporting[story] >= 0).sum()) - 1)].item()
+            if normalised:
+                expected -= torch.log_softmax(scores[choice, hop, story, :facts], 0)[support].item() / 4
+                continue
+            for other in range(3):
+                for fact in range(facts):
+                    gate = gates[other, hop, story, fact].item()
+                    is_open = other == choice and fact == support
+                    expected -= math.log(gate if is_open else 1 - gate) / 4
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    loss.backward()
+    assert not scores.grad[:, :, 1, 2:].any(), "padding teaches nothing"

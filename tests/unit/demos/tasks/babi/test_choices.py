@@ -101,5 +101,6 @@ def test_wrong_answers_are_counted():
     scores[0] = -scores[0]
     from memviz.demos.models.dmn_choice import ChoiceOutput
 
-    assert task.mistakes(ChoiceOutput(scores, torch.zeros(0)), batch) == 0.25
+    empty = torch.zeros(0)
+    assert task.mistakes(ChoiceOutput(scores, empty, empty, empty), batch) == 0.25
     assert task.of_length(2).stories.families == (2,)
