@@ -6,6 +6,8 @@ promises to use, so whoever needs much waits until there is room; records of com
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import math
 import threading
 from collections.abc import Iterator
@@ -57,6 +59,19 @@ class Room:
     def for_record(self, record: Record) -> AbstractContextManager[None]:
         """Wait for room to look at a record."""
         return self.claim(need_of(record))
+
+
+def return_what_is_freed() -> None:
+    """Let the C library give large blocks back to the system as soon as they are freed.
+
+    By default glibc comes to keep blocks of up to 32 MiB for later, in a pool per thread, which for a server that now
+    and then looks at a large record adds up to hundreds of megabytes that nobody uses.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library has other habits
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**20)
+
+
+_M_MMAP_THRESHOLD = -3
 
 
 def need_of(record: Record) -> int:

@@ -19,6 +19,7 @@ from waitress.server import BaseWSGIServer, create_server
 from memviz.dashboards.app import close_app, create_app
 from memviz.dashboards.guard import make_guard
 from memviz.dashboards.listen import Listener, into
+from memviz.dashboards.room import return_what_is_freed
 from memviz.dashboards.source import Source
 from memviz.errors import ServerError
 
@@ -193,6 +194,7 @@ def serve(
         listen=listen,
         settings=settings,
     )
+    return_what_is_freed()
     try:
         if on_listen is not None and handle.push is not None:
             on_listen(*handle.push)

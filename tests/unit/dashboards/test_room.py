@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import memviz
@@ -81,3 +83,25 @@ def test_room_is_given_back_after_a_failure():
 def test_the_need_of_a_record_counts_what_it_stores(tmp_path):
     record = memviz.open(write_dnc_run(tmp_path / "run", steps=1))[0]
     assert need_of(record) == COPIES * 4 * sum(record[name].size for name in record.stored)
+
+
+def test_freed_blocks_go_back_to_the_system():
+    """Blocks of 8 MiB between which something small stays, as when a large record is read in parts."""
+    code = """
+import numpy as np, pathlib
+from memviz.dashboards.room import return_what_is_freed
+return_what_is_freed()
+def held():
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) // 1024
+np.ones(30 * 2**20, np.uint8)  # freed at once, it would raise the size up to which glibc keeps blocks
+before = held()
+blocks, rest = [], []
+for _ in range(20):
+    blocks.append(np.ones(8 * 2**20, np.uint8))
+    rest.append(bytearray(2000))
+del blocks
+print(held() - before)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(said.stdout) < 16
