@@ -92,7 +92,7 @@
     }, 'Inf', 26);
     if (found.above) swatch(fill(S.colour.css(S.colour.OVER)), 'above 1', 50);
     if (found.below) swatch(fill(S.colour.css(S.colour.UNDER)), 'below 0', 50);
-    if (found.above || found.below) return;
+    if (found.above || found.below || x + 76 > width) return;
     swatch((at) => {
       g.fillStyle = nan;
       g.fillRect(at + 5, 9, 6, 2);
