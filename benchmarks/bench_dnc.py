@@ -2,12 +2,12 @@
 
     python benchmarks/bench_dnc.py [--rounds 12] [--threads 1] [--sizes 64 256 1024] [--no-compile] [--no-memory]
 
-A time is that of forward and backward per time of a sequence, in milliseconds, the least of several rounds in which the
-models take turns. Each has an LSTM controller of one cell. `ours` is wired as in the paper: it feeds every read back to
-the controller, which the package does not. `carried` is ours with the package's wiring and weights
-(`from_dnc_package`), so it computes the very function that `dnc` does: the first line of each size says by how much
-their outputs differ. `compiled` is `ours` with `model.memory.compile()`; the seconds that it took to build are named
-and not counted.
+A time is that of forward and backward per time of a sequence, in milliseconds (of CPU time on one thread, of wall time
+on several), the least of several rounds in which the models take turns. Each has an LSTM controller of one cell. `ours`
+is wired as in the paper: it feeds every read back to the controller, which the package does not. `carried` is ours with
+the package's wiring and weights (`from_dnc_package`), so it computes the very function that `dnc` does: the first line
+of each size says by how much their outputs differ. `compiled` is `ours` with `model.memory.compile()`; the seconds that
+it took to build are named and not counted.
 
 Memory is the peak resident size of a process of its own that does one forward and backward, less what the process had
 before.
@@ -62,10 +62,11 @@ def make(which: str, size: tuple[int, int, int, int, int]) -> nn.Module:
 
 
 def work(model: nn.Module, x: torch.Tensor) -> float:
-    """One forward and backward; seconds."""
-    started = time.perf_counter()
+    """One forward and backward; seconds, of CPU time on one thread, which others disturb less than wall time."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    started = clock()
     model(x)[0].square().mean().backward()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def peak(which: str, slots: int) -> int:

@@ -22,7 +22,7 @@ class Demo:
     Attributes:
         name: as in `memviz demo NAME`.
         summary: one line for the list of demos.
-        expected: how long it takes on one slow core, for the list of demos.
+        expected: how long it takes on one slow core, for the list of demos; of a trained one, to play it.
         plan: the configuration.
         configs: other configurations by name: changes of the plan.
         trained: whether a trained model comes with memviz, because training takes longer than anyone waits.
@@ -98,36 +98,65 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
             Demo(
                 "repeat",
                 "an NTM learns to say a sequence several times over and then to stop: its head goes round and round",
-                "2 min",
+                "1 min",
                 Plan(
                     "repeat",
-                    {"solved": 0.1},
+                    {"longest": 3, "most": 3, "solved": 0.1},
                     model="ntm",
                     model_options=_SMALL_NTM,
-                    learning_rate=5e-3,
-                    decay=3000,
+                    decay=4000,
                     steps=4000,
                 ),
             ),
             Demo(
+                "sort",
+                "a DNC learns to say items in the order of their priority: compares them all, and reads the next",
+                "3 s",
+                Plan(
+                    "sort",
+                    {"shortest": 2, "longest": 6, "solved": 0.5},
+                    model_options={**_SMALL_DNC, "read_heads": 4},
+                    learning_rate=4e-3,
+                    decay=4000,
+                    steps=4000,
+                    check_every=250,
+                ),
+                trained=True,
+            ),
+            Demo(
                 "ngrams",
                 "an NTM learns to count what follows on what, and predicts nearly as well as Bayes' rule",
-                "trained",
-                Plan("ngrams", {"order": 3, "length": 50}, model="ntm", model_options=_SMALL_NTM),
+                "6 s",
+                Plan(
+                    "ngrams",
+                    {"order": 3, "length": 50, "solved": 1.0},
+                    model="ntm",
+                    model_options=_SMALL_NTM,
+                    decay=1500,
+                    check_every=100,
+                    check_batches=20,
+                ),
                 trained=True,
             ),
             Demo(
                 "argmax",
                 "a DNC learns to find the item with the largest value",
-                "trained",
-                Plan("argmax", model_options=_SMALL_DNC, learning_rate=3e-3, steps=4000),
+                "3 s",
+                Plan("argmax", model_options=_SMALL_DNC, learning_rate=4e-3, decay=3000, steps=4000, check_every=250),
                 trained=True,
             ),
             Demo(
                 "adding",
                 "a DNC learns to add the two numbers that are marked among many",
-                "trained",
-                Plan("adding", model_options=_SMALL_DNC, learning_rate=3e-3, steps=4000),
+                "3 s",
+                Plan(
+                    "adding",
+                    {"longest": 10, "solved": 0.02},
+                    model_options=_SMALL_DNC,
+                    decay=2500,
+                    steps=4000,
+                    check_every=250,
+                ),
                 trained=True,
             ),
             Demo(

@@ -39,8 +39,10 @@ def load(path: Path = FIGURES) -> dict[tuple[str, str, str], list[Run]]:
 
 
 def seeds(runs: Sequence[Run]) -> str:
-    first, last = runs[0]["seed"], runs[-1]["seed"]
-    return str(first) if first == last else f"{first} to {last}"
+    numbers = [run["seed"] for run in runs]
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))
 
 
 def success_table(measured: dict[tuple[str, str, str], list[Run]]) -> list[str]:
@@ -56,7 +58,7 @@ def success_table(measured: dict[tuple[str, str, str], list[Run]]) -> list[str]:
             f"{min(steps)}, {statistics.median(steps):.0f}, {max(steps)} | "
             f"{statistics.median(seconds):.0f}, {max(seconds):.0f}"
             if solved
-            else f"none in {runs[0]['steps']} | {statistics.median(run['seconds'] for run in runs):.0f} in all"
+            else f"not in {runs[0]['steps']} | {statistics.median(run['seconds'] for run in runs):.0f}, not solved"
         )
         name = f"{demo}, {config}" if config else demo
         lines.append(f"| {name} | {model} | {seeds(runs)} | {len(solved)} of {len(runs)} | {how} |")
@@ -149,7 +151,7 @@ def legend(runs: Sequence[Run], y: float) -> str:
     entries = (
         ("a", f"memory of {slots} slots, as trained"),
         ("b", f"the same weights, {wider} slots"),
-        ("c", "an LSTM, the same steps"),
+        ("c", "an LSTM"),
     )
     x, parts = LEFT, []
     for kind, text in entries:
@@ -174,7 +176,7 @@ def panel(name: str, runs: Sequence[Run], plain: Sequence[Run]) -> str:
 
     first = runs[0]
     edge, floor = at(first["longest"], 0)
-    said = f"{first['model'].upper()}, {len(runs)} seeds; trained on up to {first['longest']} {first['size_name']}"
+    said = f"wrong bits; {first['model'].upper()}, {len(runs)} seeds, trained on up to {first['longest']}"
     parts = [
         f'<rect class="band" x="{LEFT}" y="{TOP}" width="{edge - LEFT:.1f}" height="{floor - TOP:.1f}"/>',
         f'<text class="title" x="{LEFT}" y="24">{escape(name)}</text><text x="{LEFT}" y="41">{escape(said)}</text>',
@@ -191,8 +193,8 @@ def panel(name: str, runs: Sequence[Run], plain: Sequence[Run]) -> str:
         x, y = at(length, 0)
         parts.append(f'<text class="tick" x="{x:.1f}" y="{y + 16:.1f}" text-anchor="middle">{length}</text>')
     parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{first["size_name"]}, share of '
-        "wrong bits</text>"
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">number of '
+        f"{first['size_name']}</text>"
     )
     for kind, those, of in (
         ("c", plain, lambda run: run["by_length"]),

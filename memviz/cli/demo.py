@@ -43,7 +43,8 @@ def demo(name: str | None, serve: bool, babi: str | None, glove: str | None, **o
 
     if name is None:
         for known in map(registry.get, registry.names()):
-            click.echo(f"{known.name:10s} {known.expected:>8s}  {known.summary}")
+            trained = " (comes trained)" if known.trained else ""
+            click.echo(f"{known.name:10s} {known.expected:>8s}  {known.summary}{trained}")
         click.echo("Runs with a planted fault each, for memviz doctor: python -m memviz.demos.gallery")
         return
     chosen = registry.get(name)

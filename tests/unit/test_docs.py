@@ -76,6 +76,13 @@ def test_the_page_of_diagnostics_is_what_they_say():
     assert page == written, "run scripts/calibrate_diagnostics.py --docs-only"
 
 
+def test_the_tables_and_the_plot_of_the_demos_are_what_was_measured():
+    report = script("report_demos")
+    figures = report.load()
+    assert report.PAGE.read_text() == report.page(figures, report.PAGE.read_text()), "run scripts/report_demos.py"
+    assert report.PLOT.read_text() == report.plot(figures), "run scripts/report_demos.py"
+
+
 def test_every_demo_has_a_heading():
     from memviz.demos import registry
 
