@@ -43,6 +43,8 @@ PICTURES = {
     "scope-dark": ("dark", "#/run/copy-s0?t=13&slot=6&step=330"),
     "scope-dnc-package": ("light", "#/run/theirs?t=16&slot=15"),
     "runs": ("light", "#/runs"),
+    "compare": ("light", "#/run/copy-s0?view=compare&cmp=copy-s1&t=8&slot=3"),
+    "film": ("light", "#/run/copy-s0?view=film&t=16&slot=3"),
     "playground": ("light", story_place("babi-2", 2, 10)),
 }
 """Name of the picture, the colour scheme, and the place that it shows."""
@@ -60,7 +62,8 @@ def record(folder: Path) -> None:
 def photograph(page: Page, url: str, path: Path) -> None:
     page.goto("about:blank")
     page.goto(url)
-    ready = "#scope-root[data-state=ready], .ag-row, #playground-root[data-state=ready]"
+    roots = [f"#{name}-root[data-state=ready]" for name in ("scope", "playground", "compare")]
+    ready = ", ".join([*roots, "#film-root[data-state=ready][data-film=done]", ".ag-row"])
     page.wait_for_selector(ready, timeout=60_000)
     page.wait_for_function("() => !document.querySelector('[data-state=loading]')", timeout=20_000)
     page.wait_for_timeout(300)

@@ -36,8 +36,8 @@ KEPT = 48
 WAIT = 0.25
 """Seconds for which a request waits, so that a small comparison is there at once."""
 
-MAX_NUMBERS = 4 * 2**20
-"""Numbers of a field that are compared while somebody waits; the analysis needs several times their size."""
+MAX_NUMBERS = 2 * 2**20
+"""Numbers of a field that are compared while somebody waits; the analysis holds several copies of them, in float64."""
 
 MAX_SLOTS = 2048
 """Slots that are aligned while somebody waits: the assignment takes time with their cube."""

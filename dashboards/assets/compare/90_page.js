@@ -17,6 +17,8 @@
   let timer = 0;
   let cellTimer = 0;
   const pending = new Set();
+  const broken = new Map(); // record -> why it cannot be read
+  let current = null; // the question that the server works on
 
   const active = () => P.session.active('compare');
 
@@ -34,9 +36,13 @@
   function record(run, rec) {
     const found = P.api.recordNow({ run, rec });
     const key = `${run}|${rec}`;
-    if (!found && !pending.has(key)) {
+    if (!found && !pending.has(key) && !broken.has(key)) {
       pending.add(key);
-      P.api.record({ run, rec }).then(invalidate, (error) => error.status === 0 && setTimeout(invalidate, AWAY_MS)).finally(() => pending.delete(key));
+      const failed = (error) => {
+        if (error.status === 0) setTimeout(invalidate, AWAY_MS);
+        else broken.set(key, error.what || error.message), invalidate();
+      };
+      P.api.record({ run, rec }).then(invalidate, failed).finally(() => pending.delete(key));
     }
     return found;
   }
@@ -58,9 +64,13 @@
   async function ask(q, key) {
     asked = key;
     clearTimeout(timer);
+    // What nobody waits for any more need not be worked out.
+    if (current && current.key !== key) P.api.comparison({ ...current.q, stop: 1 }).catch(() => {});
+    current = { q, key };
     let again = 0;
     try {
       const answer = await P.api.comparison(q);
+      if (answer.state !== 'working' && current && current.key === key) current = null;
       if (asked !== key) return;
       if (answer.state === 'done') failure = null;
       else if (answer.state === 'failed') failure = { key, words: answer.problem };
@@ -96,6 +106,7 @@
     const rec = P.session.resolve();
     if (rec === null) return tell('empty', P.status.cover('') || 'Nothing recorded yet.');
     const about = record(state.run, rec);
+    if (broken.has(`${state.run}|${rec}`)) return tell('error', `Record ${rec + 1} cannot be read: ${broken.get(`${state.run}|${rec}`)}`);
     if (!about) return put(root, 'data-state', 'loading');
     P.session.settle(about);
     if (!state.cmp) choose();
@@ -104,6 +115,7 @@
     P.sides.draw(about, there, aboutB, shown);
     if (there.kind === 'none') return tell('choose', 'There is nothing else to hold this record against yet. Choose a run for B.');
     if (there.kind === 'problem') return tell('error', `${there.words} Choose another run for B.`);
+    if (there.kind === 'record' && broken.has(`${there.run}|${there.index}`)) return tell('error', `B cannot be read: ${broken.get(`${there.run}|${there.index}`)}`);
     if (there.kind === 'loading' || (there.kind === 'record' && !aboutB)) return waiting('Opening the other run …');
     const q = withItem(question(there), aboutB);
     const key = JSON.stringify(q);
@@ -265,6 +277,8 @@
       asked = '';
       P.other.forget();
       pending.clear();
+      broken.clear();
+      current = null;
       if (root) P.grid.clear();
     },
     recolour: () => (P.grid.again(), invalidate()),

@@ -6,26 +6,30 @@
   const WORKING_MS = 250;
   const LIVE_MS = 1000;
   const AWAY_MS = 1500;
+  const HELD_BYTES = 64 * 2 ** 20;
 
   const numbers = { run: null, state: 'loading', done: 0, total: 0, records: 0, known: 0, problem: '', series: [], changes: [], block: 1, columns: 0, px: 0 };
   let timer = 0;
   let generation = 0;
   let halted = false;
+  let busy = false; // a question is on its way
 
+  /** Begin to ask; once begun, each answer says when to ask again. */
   function open(run, px) {
-    if (numbers.run === run && numbers.px === px && (timer || numbers.state === 'done' || halted)) return;
+    if (numbers.run === run && numbers.px === px) return;
     const fresh = numbers.run !== run;
-    Object.assign(numbers, { run, px, ...(fresh ? { state: 'loading', done: 0, total: 0, records: 0, known: -1, problem: '', series: [], changes: [], columns: 0 } : { known: -1 }) });
+    Object.assign(numbers, { run, px, known: -1 }, fresh ? { state: 'loading', done: 0, total: 0, records: 0, problem: '', series: [], changes: [], columns: 0 } : {});
     if (fresh) halted = false;
-    clearTimeout(timer);
-    ask(++generation);
+    ask(++generation, halted);
   }
 
   async function ask(mine, stop) {
+    clearTimeout(timer);
     timer = 0;
     if (mine !== generation || numbers.run === null) return;
     if (document.hidden && !stop) return (timer = setTimeout(() => ask(mine), AWAY_MS));
     let wait = 0;
+    busy = true;
     try {
       const answer = await F.api.film(numbers.run, { px: numbers.px, seen: numbers.known >= 0 ? numbers.known : null, stop: stop ? 1 : null });
       if (mine !== generation) return;
@@ -36,6 +40,7 @@
       if (error.status === 0) wait = AWAY_MS;
       else Object.assign(numbers, { state: 'failed', problem: error.what || error.message });
     }
+    busy = false;
     if (wait && !halted) timer = setTimeout(() => ask(mine), wait);
     F.page.invalidate();
   }
@@ -43,20 +48,20 @@
   /** Call the work off, or take it up again. */
   function halt(on) {
     halted = on;
-    clearTimeout(timer);
-    timer = 0;
     ask(++generation, on);
   }
 
   /** New records, or a run that has been closed: there may be more to know. */
   function fed() {
-    if (numbers.run !== null && !timer && !halted && (F.feed.steps.length !== numbers.records || numbers.state === 'following')) ask(++generation);
+    if (numbers.run !== null && !timer && !busy && !halted && (F.feed.steps.length !== numbers.records || numbers.state === 'following')) ask(++generation);
   }
 
   function leave() {
     generation++;
     clearTimeout(timer);
     timer = 0;
+    busy = false;
+    numbers.px = 0; // coming back begins to ask again
   }
 
   function forget() {
@@ -104,7 +109,7 @@
       if (!answer.tiles.length) about.set(key, answer);
       // A name that no record has is known once all have been looked at.
       if (!answer.tiles.length && (answer.state === 'done' || answer.state === 'following')) failed.set(key, q.name === null ? 'No record has this time.' : `No record has a time named “${q.name}”.`);
-      while (strips.size > 400) strips.delete(strips.keys().next().value);
+      trim();
       if (answer.state === 'working') wait = WORKING_MS;
     } catch (error) {
       if (error.status === 0) wait = AWAY_MS;
@@ -114,6 +119,17 @@
     if (!wait) asking = '';
     else stillTimer = setTimeout(() => (asking === key && (asking = ''), F.page.invalidate()), wait);
     F.page.invalidate();
+  }
+
+  /** Forget the pictures that were taken first, beyond what a browser should hold. */
+  function trim() {
+    const size = ({ tile }) => tile.codes.length * 5; // with its painted copy
+    let held = [...strips.values()].reduce((sum, strip) => sum + size(strip), 0);
+    for (const [key, strip] of strips) {
+      if (held <= HELD_BYTES) break;
+      strips.delete(key);
+      held -= size(strip);
+    }
   }
 
   F.reel = Object.assign(numbers, { open, halt, fed, leave, forget, still, isHalted: () => halted });

@@ -77,6 +77,7 @@ def test_assets_refer_to_nothing_outside(name):
 def test_there_is_a_container_for_each_page_and_the_scope_has_its_root():
     found = by_id(client_of())
     assert {"runs-page", "scope-page", "scope-root", "crumbs", "theme-toggle", "help-button", "announcer"} <= set(found)
+    assert {"compare-page", "compare-root", "film-page", "film-root"} <= set(found)
     assert found["runs-page"]["hidden"]
     assert found["scope-root"].get("children") is None
 
