@@ -40,7 +40,7 @@ MAX_NUMBERS = 2 * 2**20
 """Numbers of a field that are compared while somebody waits; the analysis holds several copies of them, in float64."""
 
 MAX_SLOTS = 2048
-"""Slots that are aligned while somebody waits: the assignment takes time with their cube."""
+"""Slots that are aligned for a page: their distances take 32 MiB a copy, and four times that at twice as many."""
 
 ALSO_SHOWN = ("usage", "memory")
 """Fields that are drawn even where both sides derive them, and so differ by nothing that the others do not say."""
@@ -210,7 +210,7 @@ def _sides(question: Question, say: Callable[[str], None]) -> tuple[OneItem, One
     if slots > MAX_SLOTS and method != "none":
         method = "none"
         notes.append(
-            f"aligning {slots:,} slots takes too long while somebody waits, so slots are compared by their numbers; "
+            f"aligning {slots:,} slots takes more memory than a page may have, so slots are compared by their numbers; "
             "memviz.compare aligns them"
         )
     if question.b.run != question.a.run:

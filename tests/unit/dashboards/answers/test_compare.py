@@ -151,7 +151,7 @@ def test_what_is_too_large_is_left_out_or_not_aligned(runs, monkeypatch):
     reasons = {entry["field"]: entry["reason"] for entry in head["missing"]}
     assert reasons["memory"].startswith("too large to compare while somebody waits")
     assert head["align"]["method"] == "none"
-    assert any("takes too long while somebody waits" in note for note in head["notes"])
+    assert any("takes more memory than a page may have" in note for note in head["notes"])
 
 
 @pytest.mark.parametrize(
