@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from memviz.dashboards.export.making import make
+from memviz.dashboards.export.making import figure, make
 from memviz.dashboards.export.snippet import snippet
 from memviz.dashboards.export.wish import FIGURES, FORMATS, Download, Wish
 
-__all__ = ["FIGURES", "FORMATS", "Download", "Wish", "make", "snippet"]
+__all__ = ["FIGURES", "FORMATS", "Download", "Wish", "figure", "make", "snippet"]

@@ -7,6 +7,7 @@ import html
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from memviz.dashboards.export.tables import as_csv, as_npz, exact_fields, with_effective
 from memviz.dashboards.export.wish import MIMETYPES, Download, Wish, file_name
@@ -16,6 +17,7 @@ from memviz.dashboards.figures.print_sheet import print_sheet
 from memviz.dashboards.figures.records import page_figure, panel_figure
 from memviz.dashboards.figures.sheet import Sheet
 from memviz.dashboards.offline.document import LIMIT, Place, record_document
+from memviz.dashboards.source import ArrayCache
 from memviz.errors import PlaceError, UnknownNameError
 from memviz.fields import MODEL, bare_name, memory_of
 from memviz.trace.reader import Record, Trace
@@ -72,6 +74,34 @@ def sheet(trace: Trace, values: Values, wish: Wish) -> Sheet:
         return panel_figure(values, full, wish.item, f"{where}, {memory_of(full)}", wish.time, wish.head)
     memory = choose_memory(record, wish)
     return _PLACED[wish.figure](values, memory, wish.item, f"{where}, memory {memory}", wish.time)
+
+
+def figure(
+    record: Record,
+    name: str = "page",
+    *,
+    item: int = 0,
+    memory: str | None = None,
+    head: int | None = None,
+    time: int | None = None,
+) -> Any:
+    """A figure of a record as a Plotly figure, to show in a notebook or to change.
+
+    Args:
+        record: the record.
+        name: "ntm", "dnc", "dmn", "page" or "panel:FIELD".
+        item: position among the recorded items.
+        memory: name of the memory; by default the first that has what the figure needs.
+        head: of a panel: only this head.
+        time: the time to mark, or of a matrix; negative counts from the end.
+
+    Returns:
+        A `plotly.graph_objects.Figure`. Errors are those of `make`.
+    """
+    from memviz.dashboards.figures.plotly_sheet import plotly_figure
+
+    values = Values(record, (record.id,), ArrayCache())
+    return plotly_figure(sheet(record.trace, values, Wish(name, "html", item, memory, head, time)))
 
 
 def choose_memory(record: Record, wish: Wish) -> str:

@@ -27,6 +27,7 @@ class Parts:
         item: index along the batch axis.
         missing: what could not be drawn, in words.
         derived: titles of what was computed from other fields.
+        notes: further sentences for the caption.
     """
 
     values: Values
@@ -34,6 +35,7 @@ class Parts:
     item: int
     missing: list[str] = field(default_factory=list)
     derived: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def view(self, name: str) -> FieldView | None:
         """The field of a bare name of this memory, or of a full name; None where the record has none."""
@@ -124,7 +126,7 @@ class Parts:
 
     def captions(self) -> tuple[str, ...]:
         """What is not in the figure, and what was computed."""
-        said = []
+        said = list(self.notes)
         if self.derived:
             said.append(f"Derived from recorded generators: {', '.join(dict.fromkeys(self.derived))}.")
         if self.missing:

@@ -14,7 +14,11 @@ from memviz.fields import MODEL, bare_name, memory_of
 MAIN = ("write_weights", "read_weights", "usage", "allocation_weights", "attention", "episodic_attention")
 """What a page shows first; gates follow, and everything else where none of these was recorded."""
 
-MATRICES = ("memory", "link_matrix", "fast_weights")
+MATRICES = ("memory", "link_matrix")
+"""Matrices of a moment that come first."""
+
+MOST_MATRICES, MOST_HEADS = 8, 4
+"""Matrices of a page, and heads of one of them; a figure of one field shows all."""
 
 
 def panel_figure(
@@ -87,15 +91,21 @@ def page_figure(values: Values, memory: str, item: int, subtitle: str = "", time
 
 
 def _matrices(parts: Parts, time: int) -> list[Panel]:
+    """Every matrix of the memory at one time, as far as there is room."""
+    fields = [field for field in views(parts.values.record, parts.memory) if field.is_matrix and field.count]
+    fields.sort(key=lambda field: (bare_name(field.name) not in MATRICES, order_of(field)))
     found: list[Panel] = []
-    for name in MATRICES:
+    for field in fields:
+        name = bare_name(field.name)
+        if time >= field.length("time"):
+            continue
         try:
-            found += parts.matrix(name, time, optional=True)[:2]
-        except PlaceError:
-            raise
+            found += parts.matrix(name, time, optional=True)[:MOST_HEADS]
         except (MemvizError, OSError, MemoryError) as error:
             parts.missing.append(f"{name}: {error}")
-    return found
+    if len(found) > MOST_MATRICES:
+        parts.notes.append(f"{MOST_MATRICES} of {len(found)} matrices are shown.")
+    return found[:MOST_MATRICES]
 
 
 def _still(values: Values, full: str, item: int) -> list[Panel]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from memviz.analysis.diagnostics import Examiner
 from memviz.dashboards.answers import ANSWERS
-from memviz.dashboards.fieldview import FieldView, Values, views
+from memviz.dashboards.fieldview import SMALL_BYTES, FieldView, Values, views
 from memviz.dashboards.frames import MAX_MATRICES, order_of
 from memviz.dashboards.numbers import strict
 from memviz.dashboards.params import ApiError, Params
@@ -33,6 +33,9 @@ FRAME_COLUMNS, FRAME_ROWS = 1024, 320
 
 MAX_ANSWERS = 4096
 """Answers of one kind; more would take minutes to work out."""
+
+MAX_WORK = 2e10
+"""Multiplications for the answers of one kind, about a minute."""
 
 UNSEEN = 5e-4
 """Share of a slot and write that no picture shows; a colour scale has 249 steps."""
@@ -109,13 +112,21 @@ def _collect_memory(pack: Pack, values: Values, memory: str, item: int, *, alone
     fields = sorted(views(record, memory), key=order_of)
     links = any(bare_name(one.name) == "link_matrix" for one in fields)
     ask = _Asker(values, memory, item)
+    length, count, heads = len(times), len(slots), max(1, len(reads))
+    cells = length * count * (sizes["words"] or 1)
+    # What is not held whole is derived again for every answer.
+    again = 1 if 4 * cells <= SMALL_BYTES else length / 2
 
     def envelope(scale: str) -> Callable[[], bytes]:
         about = {"px": FRAME_COLUMNS, "py": FRAME_ROWS, **({"scale": "log"} if scale == "log" else {})}
         return partial(ask.packed, "frame", about)
 
     pack.add(f"frame|{memory}|linear", f"the panels{of}", envelope("linear"))
-    pack.add(f"lineage|{memory}", f"lineage{of}", ask.table("lineage", ("time", "head"), times, reads))
+    pack.add(
+        f"lineage|{memory}",
+        f"lineage{of}",
+        ask.table("lineage", ("time", "head"), times, reads, work=length * cells * heads / 2),
+    )
     model = list(views(record, MODEL)) if MODEL in record.memories and memory != MODEL else []
     for one in [*model, *fields]:
         if "time" in one.axes and not (one.is_matrix and bare_name(one.name) != "memory"):
@@ -125,12 +136,16 @@ def _collect_memory(pack: Pack, values: Values, memory: str, item: int, *, alone
             _collect_matrix(pack, ask, one, change=False)
     pack.add(f"readers|{memory}", f"who reads a write{of}", ask.table("readers", ("time",), times if reads else []))
     pack.add(
-        f"destroyed|{memory}", f"who destroyed a write{of}", ask.table("destroyed", ("times", "head"), times, writes)
+        f"destroyed|{memory}",
+        f"who destroyed a write{of}",
+        ask.table("destroyed", ("times", "head"), times, writes, work=length * cells),
     )
-    pack.add(f"state|{memory}", f"sentences about the memory{of}", ask.table("state", ("time",), times))
-    pack.add(f"slot|{memory}", f"lives of slots{of}", ask.table("slot", ("slot",), slots))
+    pack.add(
+        f"state|{memory}", f"sentences about the memory{of}", ask.table("state", ("time",), times, work=cells * again)
+    )
+    pack.add(f"slot|{memory}", f"lives of slots{of}", ask.table("slot", ("slot",), slots, work=count * cells))
     if slots and writes:
-        pack.add(f"events|{memory}", f"events of slots{of}", ask.table("events", ("slot",), slots))
+        pack.add(f"events|{memory}", f"events of slots{of}", ask.table("events", ("slot",), slots, work=count * cells))
     for one in fields:
         if one.is_matrix and bare_name(one.name) != "memory":
             _collect_matrix(pack, ask, one, change=False)
@@ -139,7 +154,9 @@ def _collect_memory(pack: Pack, values: Values, memory: str, item: int, *, alone
         pack.add(
             f"arcs|{memory}",
             f"strongest links{of}",
-            ask.table("arcs", ("time", "head", "reader"), times, writes, readers),
+            ask.table(
+                "arcs", ("time", "head", "reader"), times, writes, readers, work=8 * length**2 * count**2 * heads
+            ),
         )
     pack.add(f"frame|{memory}|log", f"the log scale{of}", envelope("log"))
     for one in fields:
@@ -184,10 +201,17 @@ class _Asker:
         assert isinstance(answer, bytes)
         return answer
 
-    def table(self, what: str, names: tuple[str, ...], *ranges: Iterable[int]) -> Callable[[], bytes | None]:
-        """Answers for every combination of some parameters, as JSON by their values: {"3,0": {...}}."""
+    def table(
+        self, what: str, names: tuple[str, ...], *ranges: Iterable[int], work: float = 0.0
+    ) -> Callable[[], bytes | None]:
+        """Answers for every combination of some parameters, as JSON by their values: {"3,0": {...}}.
+
+        `work` is about how many multiplications all of them cost.
+        """
 
         def make() -> bytes | None:
+            if work > MAX_WORK:
+                raise MemvizError("they take too long to work out ahead")
             places = list(_combinations([list(one) for one in ranges]))
             if len(places) > MAX_ANSWERS:
                 raise MemvizError(f"{len(places)} answers, more than {MAX_ANSWERS}")

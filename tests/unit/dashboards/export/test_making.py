@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from memviz.dashboards.export import FORMATS, Wish, make
+from memviz.dashboards.export import FORMATS, Wish, figure, make
 from memviz.dashboards.export.making import choose_memory, plotly_page, settled, sheet
 from memviz.dashboards.figures.sheet import Sheet, panel
 from memviz.errors import PlaceError, UnknownNameError
@@ -29,6 +29,12 @@ def test_the_html_of_a_figure_makes_no_request_and_names_its_scripts(trace, valu
     assert "default-src 'none'; script-src 'sha256-" in text
     assert text.count("<script>") == 2
     assert "src=" not in text.split("<body>")[1]
+
+
+def test_a_figure_in_a_program_holds_the_values(trace):
+    drawn = figure(trace[1], "panel:usage", item=1, time=-1)
+    np.testing.assert_array_equal(np.array(drawn.data[0].z), trace[1]["usage"][:, 1].T)
+    assert "step 20" in drawn.layout.title.text
 
 
 def test_no_name_ends_a_script():

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memviz.dashboards.figures.records import page_figure, panel_figure
+import memviz
+from memviz.dashboards.figures.records import MOST_HEADS, page_figure, panel_figure
 from memviz.errors import FieldError, PlaceError
+from memviz.fields import lookup
+from memviz.trace.schema import FieldSchema, MemorySchema, RecordData, TraceHeader
+from memviz.trace.writer import TraceWriter
 
 
 def test_a_panel_over_time_has_one_picture_per_head_or_the_one_asked_for(copy_trace, values):
@@ -57,3 +61,17 @@ def test_the_page_has_the_sequence_the_main_fields_and_the_matrices_at_the_time(
 def test_a_page_of_another_kind_of_memory_has_what_there_is(story_trace, values):
     (panel,) = page_figure(values(story_trace[0]), "episode", 0).panels
     assert panel.title == "Episodic attention"
+
+
+def test_a_page_of_matrices_shows_as_many_as_there_is_room_for(tmp_path, values):
+    attention = np.random.default_rng(0).dirichlet(np.ones(5), (2, 1, 12, 4)).astype(np.float32)
+    entry = lookup("attention")
+    writer = TraceWriter.create(tmp_path / "run", TraceHeader(memviz_version="0", created=0.0, run="run", model={}))
+    field = FieldSchema("attention", entry.axes, "float32", entry.kind, entry.low, entry.high)
+    writer.declare(MemorySchema("block", "", {"attention": field}))
+    writer.append(RecordData(step=0, fields={"block/attention": attention}, wall=0.0))
+    writer.close()
+    sheet = page_figure(values(memviz.open(tmp_path / "run")[0]), "block", 0, time=1)
+    assert [panel.title for panel in sheet.panels] == [f"Attention, head {head}, t = 1" for head in range(MOST_HEADS)]
+    for head, panel in enumerate(sheet.panels):
+        np.testing.assert_array_equal(panel.values, attention[1, 0, head])

@@ -14,6 +14,7 @@ import pytest
 import memviz
 from memviz.dashboards.answers import ANSWERS
 from memviz.dashboards.fieldview import Values
+from memviz.dashboards.offline import answers
 from memviz.dashboards.offline.answers import Pack
 from memviz.dashboards.offline.document import Place, record_document
 from memviz.dashboards.offline.held import HeldRecord
@@ -94,6 +95,14 @@ def test_what_does_not_fit_is_left_out_and_said(trace):
     assert len(small.text) <= limit
     assert small.left_out
     assert all("too large" in text for text in small.left_out)
+
+
+def test_what_takes_too_long_is_left_out_and_said(trace, monkeypatch):
+    monkeypatch.setattr(answers, "MAX_WORK", 10)
+    document = record_document(trace, values_of(trace[1]))
+    assert "lineage (they take too long to work out ahead)" in document.left_out
+    assert 'data-group="lineage|memory"' not in document.text
+    assert 'data-group="frame|memory|linear"' in document.text
 
 
 def test_a_limit_that_leaves_nothing_is_an_error(trace):
