@@ -19,7 +19,10 @@ from typing import Any, Protocol
 COMMAND = (sys.executable, "-P", "-m", "memviz.demos.playground.worker")
 
 PATIENCE = 60.0
-"""Seconds for one answer, the import of torch and the loading of a network among them."""
+"""Seconds for one answer, the loading of its network among them."""
+
+START = 180.0
+"""Seconds for the first answer of a process, which imports torch; on a busy machine that takes long."""
 
 IDLE = 600.0
 """Seconds without a question after which the process ends, and its memory is free again."""
@@ -43,11 +46,20 @@ class Worker:
     Args:
         command: what to run.
         patience: seconds after which a question is given up, and the process with it.
+        start: the same for the first question to a process.
         idle: seconds without a question after which the process ends.
     """
 
-    def __init__(self, command: Sequence[str] = COMMAND, *, patience: float = PATIENCE, idle: float = IDLE) -> None:
-        self._command, self._patience, self._idle = tuple(command), patience, idle
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        *,
+        patience: float = PATIENCE,
+        start: float = START,
+        idle: float = IDLE,
+    ) -> None:
+        self._command, self._patience, self._start, self._idle = tuple(command), patience, start, idle
+        self._started = False
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -70,22 +82,28 @@ class Worker:
         with self._turn:
             process = self._running()
             line = json.dumps(message).encode() + b"\n"
+            patience = self._patience if self._started else self._start
             try:
                 assert process.stdin is not None
                 process.stdin.write(line)
                 process.stdin.flush()
-                answer = self._lines.get(timeout=self._patience)
+                answer = self._lines.get(timeout=patience)
             except queue.Empty:
                 self._end(kill=True)
-                raise WorkerError(f"no answer within {self._patience:g} seconds; the network was stopped") from None
+                raise WorkerError(f"no answer within {patience:g} seconds; the network was stopped") from None
             except OSError:
                 answer = None
             if answer is None:
                 code = self._end(kill=True)
                 raise WorkerError(f"the process of the networks ended (exit {code}); asking again starts another")
-            self._asked = time.monotonic()
+            try:
+                found: dict[str, Any] = json.loads(answer)
+            except ValueError:
+                self._end(kill=True)
+                said = answer[:40].decode(errors="replace")
+                raise WorkerError(f"the process of the networks gave no answer but {said!r}") from None
+            self._asked, self._started = time.monotonic(), True
             self._rest_later()
-            found: dict[str, Any] = json.loads(answer)
             return found
 
     def close(self) -> None:
@@ -110,7 +128,7 @@ class Worker:
                 )
             except OSError as error:
                 raise WorkerError(f"no process can be started for the networks: {error}") from error
-            self._lines = queue.SimpleQueue()
+            self._lines, self._started = queue.SimpleQueue(), False
             threading.Thread(
                 target=_read, args=(self._process, self._lines.put), name="memviz-playground", daemon=True
             ).start()

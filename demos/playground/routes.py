@@ -68,6 +68,7 @@ class Service:
                 "description": model.description(),
                 "tasks": [family.id for family in model.families],
                 "problem": model.problem,
+                "version": model.stamp,
             }
             for model in self.catalogue.of_network(network)
         ]

@@ -7,7 +7,7 @@ import re
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def served(tmp_path_factory):
         request = urllib.request.Request(
             f"{handle.url}api/v1/networks{path}", data, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=200) as answer:
             return json.load(answer)
 
     def predict(model, story, question):
@@ -61,7 +61,7 @@ def place(story=STORY, question="Where is Mary?", model=TRAINED, **more):
 
 
 def ready(page, state="ready", **wanted):
-    page.wait_for_selector(f"#playground-root[data-state={state}]", timeout=60_000)
+    page.wait_for_selector(f"#playground-root[data-state={state}]", timeout=200_000)
 
 
 def open_at(page, served, at="#/playground"):
@@ -74,7 +74,7 @@ def settled(page):
     page.wait_for_function(
         "() => document.querySelector('.pg-card details') && "
         "['empty', 'ready'].includes(document.querySelector('#playground-root').dataset.state)",
-        timeout=60_000,
+        timeout=200_000,
     )
 
 
@@ -198,7 +198,7 @@ def test_two_models_answer_side_by_side(served, page):
     open_at(page, served, place())
     ready(page)
     page.select_option("#pg-beside", json.dumps({"network": "dmn_smooth", "model": "untrained"}, separators=(",", ":")))
-    page.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=60_000)
+    page.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=200_000)
     ready(page)
     for model in (TRAINED, OTHER):
         answer = served.predict(model, STORY, "Where is Mary?")
@@ -218,7 +218,7 @@ def test_two_models_answer_side_by_side(served, page):
 def test_a_link_restores_models_story_and_question(served, new_page):
     first = new_page()
     open_at(first, served, place(beside=OTHER))
-    first.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=60_000)
+    first.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=200_000)
     ready(first)
     first.click("#pg-link")
     first.wait_for_function("() => document.querySelector('#pg-link').textContent === 'Copied'")
@@ -246,26 +246,26 @@ def test_a_link_with_words_that_are_not_known_asks_nothing(served, page):
     assert not [url for url in asked if "_predict" in url]
 
 
-@pytest.mark.parametrize(
-    "story",
-    [
-        HOSTILE,
-        "Mary went to the \0 garden\x07.",
-        "Мария пошла в сад. 玛丽去了花园。 \U0001f418 مريم e\u0301",
-        "\u202egarden the to went Mary",
-        "{{7*7}} ${7*7} %s \\u0041 '\"`",
-    ],
-    ids=["markup", "control", "unicode", "reversed", "templates"],
-)
-def test_hostile_text_is_text(served, page, story):
-    asked = {"network": HOSTILE, "model": "../x", "beside": HOSTILE, "story": story, "question": HOSTILE}
-    open_at(page, served, "#/playground?" + urlencode(asked))
-    settled(page)
-    page.wait_for_function("() => document.querySelector('#pg-story-wrong').textContent !== ''")
-    assert page.locator("#pg-predict").is_disabled()
-    assert page.evaluate("() => window.hurt") is None
-    assert page.locator("#playground-root img, #playground-root script").count() == 0
-    assert "<script>" in page.locator("#pg-question-wrong").inner_text()
+STRANGE = [
+    HOSTILE,
+    "Mary went to the \0 garden\x07.",
+    "Мария пошла в сад. 玛丽去了花园。 \U0001f418 مريم e\u0301",
+    "\u202egarden the to went Mary",
+    "{{7*7}} ${7*7} %s \\u0041 '\"` & # ? % + =",
+]
+
+
+def test_hostile_text_is_text(served, page):
+    for story in STRANGE:
+        asked = {"network": HOSTILE, "model": "../x", "beside": HOSTILE, "story": story, "question": HOSTILE}
+        open_at(page, served, "#/playground?" + urlencode(asked))
+        settled(page)
+        page.wait_for_function("() => document.querySelector('#pg-story-wrong').textContent !== ''")
+        assert page.input_value("#pg-story") == story
+        assert page.locator("#pg-predict").is_disabled()
+        assert page.evaluate("() => window.hurt") is None
+        assert page.locator("#playground-root img, #playground-root script").count() == 0
+        assert "<script>" in page.locator("#pg-question-wrong").inner_text()
     # It goes on: another story is answered.
     page.fill("#pg-story", STORY)
     page.fill("#pg-question", "Where is Mary?")
@@ -277,17 +277,16 @@ def test_a_story_of_a_megabyte_is_refused_in_words(served, page):
     open_at(page, served)
     settled(page)
     page.fill("#pg-question", "Where is Mary?")
-    page.evaluate(
-        "() => { const story = document.querySelector('#pg-story');"
-        " story.value = 'Mary went to the garden.\\n'.repeat(42_000);"
-        " story.dispatchEvent(new Event('input', { bubbles: true })); }"
-    )
-    page.wait_for_function("() => document.querySelector('#pg-why').textContent.includes('at most 20,000')")
-    assert page.locator("#pg-predict").is_disabled()
-    page.fill("#pg-story", "Mary went to the garden.\n" * 301)
-    page.wait_for_function("() => document.querySelector('#pg-why').textContent.includes('301 sentences')")
-    page.fill("#pg-story", "")
-    page.wait_for_function("() => document.querySelector('#pg-why').textContent.startsWith('Write a story')")
+    for times, says in ((301, "301 sentences"), (42_000, "1,050,000 characters; at most 20,000"), (0, "Write a story")):
+        # Set as a script would: Chromium itself takes long over replacing a megabyte as if it was typed.
+        page.evaluate(
+            "times => { const story = document.querySelector('#pg-story');"
+            " story.value = 'Mary went to the garden.\\n'.repeat(times);"
+            " story.dispatchEvent(new Event('input', { bubbles: true })); }",
+            times,
+        )
+        page.wait_for_function("says => document.querySelector('#pg-why').textContent.includes(says)", arg=says)
+        assert page.locator("#pg-predict").is_disabled()
 
 
 def test_a_refusal_of_the_server_is_shown_as_text(served, page, forgiven):
@@ -307,32 +306,32 @@ def test_a_refusal_of_the_server_is_shown_as_text(served, page, forgiven):
     assert page.locator("#playground-root img").count() == 0
 
 
-def test_without_a_network_it_says_how_to_get_one(tmp_path, serve, page, monkeypatch):
+class Broken:
+    """A worker that cannot load anything."""
+
+    def ask(self, message):
+        return {"status": 500, "error": {"what": HOSTILE, "expected": "", "remedy": ""}}
+
+    def close(self):
+        pass
+
+
+def test_without_a_network_it_says_how_to_get_one_and_finds_it(tmp_path, serve, page, monkeypatch, forgiven):
+    forgiven.append("500")
     monkeypatch.setattr(playground_page, "checkpoints", lambda: tmp_path / "none")
+    monkeypatch.setattr(playground_page, "Worker", Broken)
     page.goto(serve(tmp_path).url + "#/playground")
     page.wait_for_selector(".pg-notice pre")
     assert "memviz demo babi" in page.locator(".pg-notice").inner_text()
     assert page.locator("#pg-predict").is_disabled()
-
-
-def test_a_network_that_cannot_be_loaded_is_said(tmp_path, serve, page, monkeypatch, forgiven):
-    forgiven.append("500")
-    monkeypatch.setattr(playground_page, "checkpoints", lambda: tmp_path / "none")
-
-    class Broken:
-        def ask(self, message):
-            return {"status": 500, "error": {"what": HOSTILE, "expected": "", "remedy": ""}}
-
-        def close(self):
-            pass
-
-    monkeypatch.setattr(playground_page, "Worker", Broken)
-    plan = Plan("babi", {"tasks": "1"}, model="dmn")
-    save_checkpoint(Checkpoint(plan, 0, {"x": torch.zeros(1)}), tmp_path / "broken")
-    page.goto(serve(tmp_path).url + "#/playground")
+    save_checkpoint(Checkpoint(Plan("babi", {"tasks": "1"}, model="dmn"), 0, {"x": torch.zeros(1)}), tmp_path / "mine")
+    page.click(".nav-link[data-page=runs]")
+    page.click(".nav-link[data-page=playground]")
+    page.wait_for_function("() => document.querySelector('#pg-model').value === 'mine'")
+    # It cannot be loaded, which is said as text.
     page.wait_for_selector(".pg-card .pg-error")
     assert page.locator(".pg-card .pg-error").inner_text().startswith("<img")
-    page.wait_for_function("() => document.querySelector('#pg-why').textContent === 'broken cannot be asked.'")
+    page.wait_for_function("() => document.querySelector('#pg-why').textContent === 'mine cannot be asked.'")
 
 
 def test_keys_sample_and_write(served, page):
@@ -348,11 +347,9 @@ def test_keys_sample_and_write(served, page):
     assert re.search(r"seed=\d+", page.url)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_serious_violation_of_accessibility(served, new_page, scheme):
+def test_no_serious_violation_of_accessibility(served, page):
     if not AXE.exists():
         pytest.skip("axe-core is not there: run scripts/fetch_axe.py")
-    page = new_page(color_scheme=scheme)
     page.add_init_script(path=str(AXE))
 
     def judge():
@@ -365,10 +362,12 @@ def test_no_serious_violation_of_accessibility(served, new_page, scheme):
         return [entry for entry in found if entry["impact"] in ("serious", "critical")]
 
     open_at(page, served, place(beside=OTHER))
-    page.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=60_000)
+    page.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=200_000)
     ready(page)
     page.locator(".pg-card summary").first.click()
-    assert judge() == []
+    for _ in ("light", "dark"):
+        assert judge() == []
+        page.click("#theme-toggle")
     page.locator("tr[data-fact='2'] .pg-out").click()
     page.wait_for_selector(".pg-shift")
     ready(page)
@@ -377,12 +376,3 @@ def test_no_serious_violation_of_accessibility(served, new_page, scheme):
     page.fill("#pg-question", "Where is the zoo?")
     page.wait_for_selector("#pg-question-wrong b")
     assert judge() == []
-
-
-def test_the_address_is_quoted_in_full(served, page):
-    """What ends a parameter or begins one in an address is part of the story."""
-    story = "Mary went to the garden & office.\nJohn went = # ? % + to the hallway."
-    open_at(page, served, place(story=story))
-    settled(page)
-    assert page.input_value("#pg-story") == story
-    assert quote("&") in page.url

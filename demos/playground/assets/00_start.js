@@ -24,6 +24,11 @@
   P.keyOf = (choice) => `${choice.network}/${choice.model}`;
   P.same = (one, other) => (one ? P.keyOf(one) : '') === (other ? P.keyOf(other) : '');
   P.chosen = () => [P.state.a, P.state.b].filter(Boolean);
+  /** What the list says of a chosen model; undefined when it is not there (any more). */
+  P.listed = (choice) => {
+    const network = (P.state.networks || []).find((one) => one.id === choice.network);
+    return network && network.models.find((one) => one.id === choice.model);
+  };
   P.networkName = (id) => ((P.state.networks || []).find((one) => one.id === id) || { name: id }).name;
 
   /** A text between quotation marks, cut where it is long. */

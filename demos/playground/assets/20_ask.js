@@ -5,7 +5,7 @@
   const BASE = '/api/v1/networks';
   const TRIES = 4;
   const enc = encodeURIComponent;
-  const cards = new Map(); // key -> {card | failed | promise}
+  const cards = new Map(); // key and version -> {card | failed | promise}
 
   /** What went wrong, as the routes say it; `unknown` names words by where they are. */
   class AskError extends Error {
@@ -47,9 +47,12 @@
     return found.map((network, at) => ({ ...network, models: models[at] }));
   }
 
+  // A file that is written anew has another version, and other words perhaps.
+  const cardKey = (choice) => `${P.keyOf(choice)}@${(P.listed(choice) || {}).version}`;
+
   /** Ask for the card of a model once; `cardNow` has it, or the error, when the promise is done. */
   function card(choice) {
-    const key = P.keyOf(choice);
+    const key = cardKey(choice);
     const known = cards.get(key);
     if (known && !known.failed) return known.promise;
     const entry = {};
@@ -63,7 +66,7 @@
 
   /** {card, words}, {failed} or null while it is not here. */
   function cardNow(choice) {
-    const entry = cards.get(P.keyOf(choice));
+    const entry = cards.get(cardKey(choice));
     return entry && (entry.card || entry.failed) ? entry : null;
   }
 

@@ -64,7 +64,7 @@
     model.value = state.a.model;
     beside.value = state.b ? JSON.stringify({ network: state.b.network, model: state.b.model }) : '';
     said.textContent = chosen.description;
-    const key = P.chosen().map((choice) => `${P.keyOf(choice)}:${P.ask.cardNow(choice) ? 1 : 0}`).join('|');
+    const key = JSON.stringify(P.chosen().map((choice) => [choice, P.listed(choice), Boolean(P.ask.cardNow(choice))]));
     if (carded === key) return;
     const open = new Set([...cards.querySelectorAll('details[open]')].map((details) => details.dataset.key));
     carded = key;
@@ -73,7 +73,7 @@
 
   function cardOf(choice, open) {
     const entry = P.ask.cardNow(choice);
-    const about = listed.find((one) => one.id === choice.network).models.find((one) => one.id === choice.model);
+    const about = P.listed(choice);
     const box = el('div.pg-card');
     box.append(el('p.note', {}, el('b', {}, choice.model), `: ${about.description}.`));
     if (!entry) box.append(el('p.sub', {}, 'Loading the network; the first one takes some seconds.'));

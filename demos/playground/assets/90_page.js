@@ -23,7 +23,7 @@
       /* the server refuses what is too long */
     }
     root.classList.add('pg-root');
-    parts = { models: P.models.mount(), form: P.form.mount(), head: P.head.mount(), behind: el('p.card.pg-behind', { role: 'status', hidden: true }, 'What follows is about the story and question as they were before you went on writing. Predict asks again.'), answers: el('div.pg-answers'), table: el('section.card.pg-tables', { 'aria-label': 'Facts and hops' }), tried: P.tried.mount() };
+    parts = { models: P.models.mount(), form: P.form.mount(), head: P.head.mount(), behind: el('p.card.pg-behind', { role: 'status', hidden: true }, 'What follows was asked before you went on writing or choosing. Predict asks again.'), answers: el('div.pg-answers'), table: el('section.card.pg-tables', { 'aria-label': 'Facts and hops' }), tried: P.tried.mount() };
     const left = el('div.pg-left', {}, parts.models, parts.form);
     const right = el('div.pg-right', {}, parts.behind, parts.head, parts.answers, parts.table, parts.tried);
     root.replaceChildren(left, right);
@@ -52,7 +52,7 @@
       P.tried.draw(parts.tried);
     }
     put(parts.answers, 'data-count', state.now ? state.now.outcomes.length : 0);
-    const behind = Boolean(state.now && (state.now.story !== state.story || state.now.question !== state.question));
+    const behind = Boolean(state.now && link(state.now) !== link());
     parts.behind.hidden = !behind || Boolean(state.busy);
     parts.table.hidden = Boolean(state.now && !state.now.outcomes.some((one) => one.answer));
     const kind = state.failed ? 'error' : state.busy || state.networks === null ? 'loading' : state.now ? 'ready' : 'empty';
@@ -287,27 +287,30 @@
 
   // Coming and going
 
-  function load() {
-    if (!loading) {
-      loading = P.ask.networks().then(
-        (found) => {
-          Object.assign(state, { networks: found.filter((network) => network.models.length), failed: null });
-          if (!state.a && state.networks.length) state.a = { network: state.networks[0].id, model: state.networks[0].models[0].id };
-        },
-        (error) => {
-          state.failed = error;
-          loading = null;
-          setTimeout(() => active() && enter(), RETRY_MS);
-        }
-      );
+  /** The list of networks, again whenever the page is entered: one that has just been trained is in it. */
+  async function load() {
+    try {
+      const found = (await P.ask.networks()).filter((network) => network.models.length);
+      state.failed = null;
+      if (JSON.stringify(found) !== JSON.stringify(state.networks)) state.networks = found;
+    } catch (error) {
+      // What is known is kept while the server is away.
+      if (state.networks === null) state.failed = error;
+      setTimeout(() => active() && state.networks === null && enter(), RETRY_MS);
+      return;
     }
-    return loading;
+    if (state.b && !P.listed(state.b)) state.b = null;
+    if (!state.networks.length) state.a = null;
+    else if (!state.a || !P.listed(state.a)) state.a = { network: state.networks[0].id, model: state.networks[0].models[0].id };
   }
 
   async function enter() {
     build();
     invalidate();
-    await load();
+    const first = state.networks === null;
+    if (!loading) loading = load().finally(() => (loading = null));
+    if (first) await loading;
+    else loading.then(() => (invalidate(), cards()));
     invalidate();
     if (!active() || !state.networks || !state.networks.length) return;
     // Read again: the place may have changed while the list came.

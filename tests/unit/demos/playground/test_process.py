@@ -78,8 +78,23 @@ def test_one_that_ends_is_said_and_started_again(make):
 
 
 def test_one_that_hangs_is_stopped(make):
-    worker = make("sys.stdin.readline(); time.sleep(3600)", patience=0.2)
+    worker = make("print(sys.stdin.readline(), end='', flush=True); time.sleep(3600)", patience=0.2)
+    assert worker.ask({}) == {}
     with pytest.raises(WorkerError, match="no answer within"):
+        worker.ask({})
+    assert worker.pid is None
+
+
+def test_the_first_answer_may_take_longer(make):
+    worker = make("sys.stdin.readline(); time.sleep(3600)", start=0.2)
+    with pytest.raises(WorkerError, match="no answer within"):
+        worker.ask({})
+    assert worker.pid is None
+
+
+def test_one_that_says_something_else_is_stopped(make):
+    worker = make("sys.stdin.readline(); print('Hello', flush=True); time.sleep(3600)")
+    with pytest.raises(WorkerError, match="no answer but 'Hello"):
         worker.ask({})
     assert worker.pid is None
 
