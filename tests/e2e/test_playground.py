@@ -20,6 +20,9 @@ from memviz.demos.playground import page as playground_page
 
 pytestmark = pytest.mark.browser
 
+PATIENCE = 120_000
+"""Milliseconds that the page may take for anything."""
+
 AXE = Path(__file__).parents[2] / "build" / "axe-core" / "axe.min.js"
 FACTS = ["Mary moved to the garden.", "John went to the office.", "Mary travelled to the hallway."]
 STORY = "\n".join(FACTS)
@@ -61,10 +64,18 @@ def place(story=STORY, question="Where is Mary?", model=TRAINED, **more):
 
 
 def ready(page, state="ready", **wanted):
-    page.wait_for_selector(f"#playground-root[data-state={state}]", timeout=200_000)
+    page.wait_for_selector(f"#playground-root[data-state={state}]")
+
+
+@pytest.fixture
+def page(page):
+    """A page with time: its networks are loaded by another process, on a machine that may be busy."""
+    page.set_default_timeout(PATIENCE)
+    return page
 
 
 def open_at(page, served, at="#/playground"):
+    page.set_default_timeout(PATIENCE)
     page.goto("about:blank")
     page.goto(served.url + at)
 
@@ -74,7 +85,6 @@ def settled(page):
     page.wait_for_function(
         "() => document.querySelector('.pg-card details') && "
         "['empty', 'ready'].includes(document.querySelector('#playground-root').dataset.state)",
-        timeout=200_000,
     )
 
 
@@ -198,7 +208,7 @@ def test_two_models_answer_side_by_side(served, page):
     open_at(page, served, place())
     ready(page)
     page.select_option("#pg-beside", json.dumps({"network": "dmn_smooth", "model": "untrained"}, separators=(",", ":")))
-    page.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=200_000)
+    page.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2")
     ready(page)
     for model in (TRAINED, OTHER):
         answer = served.predict(model, STORY, "Where is Mary?")
@@ -218,12 +228,13 @@ def test_two_models_answer_side_by_side(served, page):
 def test_a_link_restores_models_story_and_question(served, new_page):
     first = new_page()
     open_at(first, served, place(beside=OTHER))
-    first.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=200_000)
+    first.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2")
     ready(first)
     first.click("#pg-link")
     first.wait_for_function("() => document.querySelector('#pg-link').textContent === 'Copied'")
     link = first.evaluate("() => navigator.clipboard.readText()")
     second = new_page()
+    second.set_default_timeout(PATIENCE)
     second.goto(link)
     ready(second)
     for selector in (".pg-answers", ".pg-tables"):
@@ -362,7 +373,7 @@ def test_no_serious_violation_of_accessibility(served, page):
         return [entry for entry in found if entry["impact"] in ("serious", "critical")]
 
     open_at(page, served, place(beside=OTHER))
-    page.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2", timeout=200_000)
+    page.wait_for_function("() => document.querySelectorAll('.pg-answer').length === 2")
     ready(page)
     page.locator(".pg-card summary").first.click()
     for _ in ("light", "dark"):
