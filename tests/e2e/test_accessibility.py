@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from memviz.testing.stories import write_story_run
 from memviz.testing.synthetic import write_dnc_run
 
 pytestmark = pytest.mark.browser
@@ -17,6 +18,8 @@ PLACES = {
     "scope": ("#/run/copy?t=12&slot=3", "#scope-root[data-state=ready]"),
     "lineage": ("#/run/copy?t=12&view=lineage", "#lineage-root[data-state=ready]"),
     "destroyed": ("#/run/copy?t=12&view=lineage&tab=destroyed", "#lineage-root[data-state=ready] .ln-destroyed"),
+    "story": ("#/run/stories?step=1&view=story", "#story-list[data-state=ready] .ag-row"),
+    "no story": ("#/run/copy?view=story", "#story-root[data-state=error]"),
     "table": ("#/run/copy?t=12&view=lineage&tab=table", "#lineage-root[data-state=ready] .sc-table"),
 }
 
@@ -26,6 +29,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_dnc_run(folder / "copy", steps=3)
     write_dnc_run(folder / "nan", steps=3, plant_nan=(2, 5))
+    write_story_run(folder / "stories", records=6)
     return folder
 
 
