@@ -21,7 +21,7 @@
     generation++;
     clearTimeout(timer);
     busy = false;
-    Object.assign(known, { run: null, list: [], to: 0, count: 0, skipped: 0, full: false, problem: '' });
+    Object.assign(known, { run: null, list: [], kinds: [], to: 0, count: 0, skipped: 0, full: false, problem: '' });
   }
 
   /** Ask on, unless everything is here, it is being asked for, or nobody looks. */

@@ -26,6 +26,7 @@
     bar.classList.add('st-listbar');
     bar.after(dom.none);
     drawn = null;
+    new ResizeObserver(() => Y.session.active('story') && columns()).observe(list);
     list.addEventListener('click', onClick);
     // ag-grid takes these keys for its own cells, of which this table has none to choose.
     dom.table.addEventListener('keydown', onArrow, true);
@@ -80,7 +81,7 @@
     tasks();
     if (document.activeElement !== dom.find && dom.find.value !== (state.find || '')) dom.find.value = state.find || '';
     const filter = [state.kind, state.only, state.find].join('|');
-    const now = { list: rows.list, filter, theme: 0, run: rows.run };
+    const now = { list: rows.list, filter, run: rows.run };
     const same = drawn && drawn.list === now.list && drawn.filter === now.filter && drawn.run === now.run;
     if (!same) {
       clearTimeout(timer);
@@ -102,7 +103,12 @@
     // No more room than the rows take: a header of 32, rows of 28, and the lines around them.
     dom.table.style.height = `${Math.min(316, 38 + 28 * list.length)}px`;
     put(dom.list, 'data-rows', list.length);
-    if (!window.dash_clientside || !window.dash_clientside.set_props) return;
+    if (!window.dash_clientside || !window.dash_clientside.set_props) {
+      // Dash is not up yet.
+      drawn = null;
+      timer = setTimeout(() => Y.session.active('story') && draw(), 100);
+      return;
+    }
     window.dash_clientside.set_props('story-grid', { rowData: list });
     dom.filled = list;
     dom.marked = null;
