@@ -19,6 +19,7 @@ from memviz.trace.files import tree_bytes
 from memviz.trace.header import read_header
 from memviz.trace.live import LiveRecord
 from memviz.trace.lock import writing
+from memviz.trace.merged import MergedTrace
 from memviz.trace.recent import Recent
 from memviz.trace.record import Place, Record, RecordInfo
 from memviz.trace.scalars import EventLog, ScalarLog, Series
@@ -119,6 +120,11 @@ class Trace:
             for rank, path in (layout.rank_folders(self.path.parent) if self._in_run() else {}).items()
             if path != self.path
         }
+
+    def merged(self) -> MergedTrace:
+        """This trace and those of the other ranks of its run as one; see memviz.trace.merged."""
+        traces = {rank: open_trace(path) for rank, path in self.ranks.items()}
+        return MergedTrace({self.header.rank: self, **traces})
 
     @property
     def snapshot(self) -> Snapshot:
