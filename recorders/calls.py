@@ -19,6 +19,11 @@ Choose = Callable[[int], Sequence[int]]
 """`choose(size)` gives the positions to record of a batch of `size` items."""
 
 
+def positions(items: Sequence[int], device: torch.device) -> Tensor:
+    """Positions as an index on a device; with `torch.tensor(items, device=...)` we would wait for the whole GPU."""
+    return torch.tensor(items).to(device, non_blocking=True)
+
+
 class Call:
     """A call that has returned.
 
@@ -76,7 +81,7 @@ class Call:
             return value
         if items == tuple(range(items[0], items[0] + len(items))):
             return value.narrow(axis, items[0], len(items))
-        return value.index_select(axis, torch.tensor(items, device=value.device))
+        return value.index_select(axis, positions(items, value.device))
 
 
 @contextlib.contextmanager

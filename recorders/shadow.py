@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from memviz.recorders.calls import Call
+from memviz.recorders.calls import Call, positions
 from memviz.recorders.probes import CallProbe, FunctionProbe, Probe, Ragged
 
 LIMIT = 4 * 2**20
@@ -64,10 +64,10 @@ def function_probes(
 ) -> list[Probe]:
     """The same on a function; see memviz.recorders.probes.FunctionProbe."""
     inside = tuple(inside)
-    positions = _positions(extract)
+    places = _positions(extract)
     return [
         FunctionProbe(field="attention", function=function, compute=_weights(extract), inside=inside, ragged=ragged),
-        FunctionProbe(field="query_positions", function=function, compute=positions, inside=inside, optional=True),
+        FunctionProbe(field="query_positions", function=function, compute=places, inside=inside, optional=True),
     ]
 
 
@@ -93,7 +93,7 @@ def attention(scores: Scores, call: Call | None = None) -> Tensor:
     query = select(scores.query.expand(batch, *scores.query.shape[1:]))
     key = select(scores.key.expand(batch, *scores.key.shape[1:]))
     rows = thinned(heads, queries, keys)
-    places = torch.arange(queries, device=query.device) if rows is None else _index(rows, query.device)
+    places = torch.arange(queries, device=query.device) if rows is None else positions(rows, query.device)
     if rows is not None:
         query = query.index_select(2, places)
     number = torch.promote_types(query.dtype, torch.float32)
@@ -122,7 +122,7 @@ def _weights(extract: Extract) -> Callable[[Call], Tensor | None]:
             return attention(found, call)
         rows = thinned(*found.shape[1:])
         found = call.select(found.detach())
-        return found if rows is None else found.index_select(2, _index(rows, found.device))
+        return found if rows is None else found.index_select(2, positions(rows, found.device))
 
     return compute
 
@@ -134,14 +134,10 @@ def _positions(extract: Extract) -> Callable[[Call], Tensor | None]:
         if rows is None:
             return None
         device = found.query.device if isinstance(found, Scores) else found.device
-        places = _index(rows, device).expand(found.shape[0], len(rows))
+        places = positions(rows, device).expand(found.shape[0], len(rows))
         return places if isinstance(found, Scores) and found.selected else call.select(places)
 
     return compute
-
-
-def _index(rows: list[int], device: torch.device) -> Tensor:
-    return torch.tensor(rows, device=device)
 
 
 def _same(value: Tensor) -> Tensor:

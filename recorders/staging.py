@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from memviz.errors import SchemaError
+from memviz.recorders.calls import positions
 from memviz.recorders.capture import Channel
 from memviz.recorders.selection import storable
 
@@ -55,7 +56,7 @@ class Selection:
                 if axis == 0:
                     return value[start : start + len(self.items)]  # the same as narrow, in half of its time
                 return value.narrow(axis, start, len(self.items))
-            return value.index_select(axis, torch.tensor(self.items, device=value.device))
+            return value.index_select(axis, positions(self.items, value.device))
         if length != 1:
             raise SchemaError(
                 f"{name}: {length} batch items where the other fields have {self.size}; if that axis is not the "

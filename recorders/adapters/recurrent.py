@@ -115,7 +115,7 @@ def _unrolled(call: Call) -> list[Parts]:
         value = value.transpose(0, 1)
     found: list[Parts] = []
     value = call.select(value, 1)
-    lengths = None if lengths is None else call.select(lengths.to(value.device))
+    lengths = None if lengths is None else call.select(lengths.to(value.device, non_blocking=True))
     directions = 2 if layer.bidirectional else 1
     hidden_size = layer.proj_size or layer.hidden_size
     for index in range(layer.num_layers):

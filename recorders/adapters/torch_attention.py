@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from memviz.recorders.adapters.base import MemoryPlan
-from memviz.recorders.calls import Call
+from memviz.recorders.calls import Call, positions
 from memviz.recorders.probes import Probe
 from memviz.recorders.shadow import Scores, function_probes
 
@@ -111,7 +111,7 @@ def _of_layer(call: Call) -> Scores:
     norm_first, epsilon, scale, shift = call.args[8], call.args[9], call.args[10], call.args[11]
     mask, kind = call.argument(18, "mask"), call.argument(19, "mask_type")
     if source.is_nested:
-        lengths = torch.tensor([len(item) for item in source.unbind()], device=source.device)
+        lengths = positions([len(item) for item in source.unbind()], source.device)
         source = torch.nested.to_padded_tensor(source, 0.0)
         mask, kind = torch.arange(source.shape[1], device=source.device) >= lengths[:, None], 1
     mask = _selected(call, mask, source.shape[0]) if kind else mask
