@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import memviz
 from memviz.demos import registry
 from memviz.demos.building import make_model, make_task
 from memviz.demos.checkpointing import load_checkpoint, load_weights
+from memviz.demos.optimizers import make_optimizer
+from memviz.demos.plan import Plan
 from memviz.demos.running import run_demo
 from memviz.demos.tasks.babi.examine import asked_stories
 from memviz.demos.tasks.babi.generate import generate
@@ -60,6 +63,35 @@ def test_the_trace_shows_the_fact_light_up(learned):
     assert kept[1].argmax() == support
     assert kept[1][support] > 0.9
     assert trace[-1].labels["right"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["basic", "smooth", "batch"])
+def test_the_recurrent_variants_learn_task_one_from_supporting_facts(variant):
+    plan = Plan(
+        "babi",
+        {"supervision": 1.0},
+        model="dmn",
+        model_options={"variant": variant, "hops": 2, "dim": 32, "word_size": 32},
+        learning_rate=5e-3,
+        clip=5.0,
+    )
+    task = make_task(plan)
+    torch.manual_seed(0)
+    model = make_model(plan, task)
+    optimizer, data = make_optimizer(plan, model.parameters()), torch.Generator().manual_seed(0)
+    recent = deque(maxlen=20)
+    for _ in range(400):
+        batch = task.batch(plan.batch_size, data)
+        answer = task.answer(model, batch)
+        optimizer.zero_grad()
+        task.loss(answer, batch).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
+        optimizer.step()
+        recent.append(task.mistakes(answer, batch))
+        if len(recent) == recent.maxlen and max(recent) < 0.03:
+            break
+    assert measure(model, task.vocabulary, generate([1], 300, 13)).mean >= 97
 
 
 @needs_published
