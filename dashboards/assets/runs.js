@@ -145,9 +145,11 @@
     if (found.state === 'checking') return quiet('checking …');
     if (found.state === 'failed') return quiet('not checked', found.problem);
     if (found.worst === undefined) return quiet('open to check', 'A live run is checked while somebody looks at it.');
-    const rest = found.error + found.warning - found.worst.length;
+    // A row has room for two lines: two badges, or the worst one and how many more there are.
+    const named = found.error + found.warning > found.worst.length || found.note ? found.worst.slice(0, 1) : found.worst;
+    const rest = found.error + found.warning - named.length;
     const more = [rest ? `${rest} more` : '', found.note ? plural(found.note, 'note') : ''].filter(Boolean).join(', ');
-    const badges = found.worst.map((one, index) => {
+    const badges = named.map((one, index) => {
       const name = one.diagnostic.replaceAll('_', ' ');
       const kind = one.severity === 'error' ? 'err' : 'warn';
       const mark = one.severity === 'error' ? '●' : '▲';
