@@ -38,25 +38,26 @@ class Use(torch.autograd.Function):
         """Gradients in the order of the arguments of `forward`."""
         usage, reads, free_gates, kept, left, written, retention, used = ctx.saved_tensors
         grad_used = grad * retention
-        grad_writes = _times_others((grad_used * (1 - usage)).unsqueeze(1), left)
-        grad_freed = _times_others((grad * used).unsqueeze(1), kept).neg_()
+        grad_writes = _times_others(grad_used * (1 - usage), left)
+        grad_freed = _times_others(grad * used, kept).neg_()
         grad_gates = (grad_freed * reads).sum(dim=2)
         return grad_used.mul_(1 - written), grad_writes, grad_freed.mul_(free_gates.unsqueeze(2)), grad_gates
 
 
 def _times_others(value: Tensor, factors: Tensor) -> Tensor:
-    """`value` [batch, 1, slot] times the product of all factors [batch, head, slot] but one, for each of them.
+    """`value` [batch, slot] times the product of all factors [batch, head, slot] but one, for each of them.
 
     Not by division, since a slot that is freed altogether has the factor 0.
     """
-    heads = factors.shape[1]
-    if heads == 1:
-        return value
-    found = value.repeat(1, heads, 1)
-    for head in range(heads):
-        found[:, :head] *= factors[:, head : head + 1]
-        found[:, head + 1 :] *= factors[:, head : head + 1]
-    return found
+    heads = factors.unbind(1)
+    before = [value]
+    for factor in heads[:-1]:
+        before.append(before[-1] * factor)
+    found, after = before[-1:], heads[-1]
+    for head in range(len(heads) - 2, -1, -1):
+        found.append(before[head] * after)
+        after = after * heads[head] if head else after
+    return torch.stack(found[::-1], dim=1)
 
 
 class Aim(torch.autograd.Function):
