@@ -19,7 +19,7 @@ from memviz.trace.schema import Event
 
 if TYPE_CHECKING:
     from memviz.trace.reader import Record, Trace
-    from memviz.trace.series import Series
+    from memviz.trace.scalars import Series
 
 
 @dataclass(frozen=True)
