@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 
+import dask
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -135,7 +136,9 @@ def test_a_scheduler_without_workers_is_said():
 
 def test_a_worker_that_dies_over_a_record_is_said(tmp_path):
     trace = memviz.open(write_healthy(tmp_path / "run").path)
-    with connect("local:1") as own, pytest.raises(ClusterError, match="--memory-limit"):
+    # One death is enough to be told of; each more costs the start of a process.
+    once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    with once, connect("local:1") as own, pytest.raises(ClusterError, match="--memory-limit"):
         list(own.each(trace, range(3), lambda record: os._exit(1)))
 
 
