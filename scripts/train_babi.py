@@ -72,9 +72,9 @@ RECIPES: dict[str, Recipe] = {
     "babi-1": Recipe(plan("1", 1000, SMALL, 3e-3), stage=100),
     "babi-2": Recipe(plan("2", 4000, SMALL, 2e-3, supervision=1.0), stage=500, halve=4, enough=99.8),
     "babi-3": Recipe(plan("3", 4000, SMALL, 2e-3, supervision=1.0), stage=500, halve=4, enough=99.5),
-    "babi-joint": Recipe(plan("joint", 8000, LARGE, supervision=1.0), halve=3),
-    "files-weak": Recipe(plan("joint", 10000, LARGE | {"dropout": 0.1}), halve=4),
-    "files-supervised": Recipe(plan("joint", 8000, LARGE | {"dropout": 0.1}, supervision=1.0), halve=3),
+    "babi-joint": Recipe(plan("joint", 5000, LARGE, supervision=1.0), halve=3),
+    "files-weak": Recipe(plan("joint", 5000, LARGE | {"dropout": 0.1}), halve=4),
+    "files-supervised": Recipe(plan("joint", 5000, LARGE | {"dropout": 0.1}, supervision=1.0), halve=3),
 }
 
 
