@@ -91,7 +91,7 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
             ),
             Demo(
                 "recall",
-                "a DNC learns which item came after another: finds it by content, then takes one step along the links",
+                "a DNC learns which item came after another: writes each beside the one before it, then looks it up",
                 "1 min",
                 Plan("recall", model_options=_SMALL_DNC, learning_rate=3e-3, batch_size=64, steps=6000),
             ),
@@ -110,7 +110,7 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
             ),
             Demo(
                 "sort",
-                "a DNC learns to say items in the order of their priority: compares them all, and reads the next",
+                "a DNC learns to say items in the order of their priority: keeps them on a scale, and looks up the next",
                 "3 s",
                 Plan(
                     "sort",
