@@ -23,7 +23,7 @@
     for (const [name, words, title] of [['fixed', '±1', 'differences of weights on the fixed scale −1 to 1 (l)'], ['own', 'Own limits', 'each difference on a scale up to its largest (l)']]) {
       dom.limits.append(el('button', { type: 'button', title, 'data-limits': name, onclick: () => P.store.set({ limits: name }, true) }, words));
     }
-    for (const [more, words] of [[false, 'Main fields'], [true, 'All fields']]) dom.fields.append(el('button', { type: 'button', title: `${words} (m)`, 'data-more': more, onclick: () => P.store.set({ more }, true) }, words));
+    for (const [more, words] of [[false, 'Main fields'], [true, 'All fields']]) dom.fields.append(el('button', { type: 'button', title: `${words} (m)`, 'data-more': String(more), onclick: () => P.store.set({ more }, true) }, words));
     const head = el('div.ln-hd', {}, el('h2.ttl', {}, 'A | B | B − A'), dom.fields, dom.sub, el('span.spring'), dom.bar, dom.limits);
     return el('section.card.cp-grid', { 'aria-label': 'A, B and the difference' }, head, dom.heads, dom.list, dom.axis);
   }

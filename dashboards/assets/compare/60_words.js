@@ -12,7 +12,7 @@
   function mount() {
     const card = (name, title) => {
       const sub = el('span.sub');
-      const body = el('div.ln-body', { tabindex: 0, role: 'region', 'aria-label': title });
+      const body = el('div.ln-body', { tabindex: 0, role: 'group', 'aria-label': title });
       return { sub, body, node: el(`section.card.cp-card.cp-${name}`, { 'aria-label': title }, el('div.ln-hd', {}, el('h2.ttl', {}, title), sub), body) };
     };
     dom = { changes: card('changes', 'What changed'), largest: card('largest', 'Largest differences'), pairs: card('pairs', 'Slots of A and of B') };
