@@ -87,6 +87,30 @@ def test_gradient_accumulation_records_one_forward_of_a_step(tmp_path, model, ba
         assert np.array_equal(record["model/input"][:, 0], inputs[4 * step][0].numpy())
 
 
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        memviz.tap("usage", torch.ones(1, 1))  # in a worker nobody listens
+        return torch.full((5, 4), float(index))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
+def test_workers_of_a_data_loader_fall_silent(tmp_path, model):
+    loader = torch.utils.data.DataLoader(Numbers(), batch_size=2, num_workers=2, multiprocessing_context="fork")
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    recorder = memviz.attach(model, tmp_path / "run", every=1, policy="block")
+    for _ in range(2):
+        for x in loader:
+            model(x).square().mean().backward()
+            optimizer.step()
+    assert steps_of(recorder) == list(range(6))
+    trace = memviz.open(recorder.path)
+    assert [record["model/input"][0, 0, 0] for record in trace] == [0, 2, 4] * 2
+    assert {event.kind for event in trace.events} == {"opened", "closed"}
+
+
 def test_an_evaluation_script_counts_forwards(tmp_path, model, batch):
     model.eval()
     recorder = memviz.attach(model, tmp_path / "run", every=2)
