@@ -20,6 +20,8 @@ PLACES = {
     "destroyed": ("#/run/copy?t=12&view=lineage&tab=destroyed", "#lineage-root[data-state=ready] .ln-destroyed"),
     "story": ("#/run/stories?step=1&view=story", "#story-list[data-state=ready] .ag-row"),
     "no story": ("#/run/copy?view=story", "#story-root[data-state=error]"),
+    "compare": ("#/run/copy?t=12&view=compare&cmp=nan@20", "#compare-root[data-state=ready]"),
+    "film": ("#/run/copy?t=12&view=film", "#film-root[data-state=ready][data-film=done]"),
     "table": ("#/run/copy?t=12&view=lineage&tab=table", "#lineage-root[data-state=ready] .sc-table"),
 }
 
