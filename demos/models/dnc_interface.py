@@ -108,7 +108,7 @@ class _Parse(torch.autograd.Function):
         `sizes` are those of the groups free, positive, gates and modes; `widths` and `shapes` those of the parts, of
         which the modes are the last; of the positive ones the first `strengths` are strengths, the others powers.
         """
-        free, positive, gates, modes = torch.split(vector, sizes, dim=1)
+        free, positive, gates, modes = torch.split(vector, list(sizes), dim=1)
         raised = nn.functional.softplus(positive)
         # Powers below 1 would blur, whatever the strengths are.
         raised[:, strengths if package else 0 :] += 1
@@ -117,7 +117,7 @@ class _Parse(torch.autograd.Function):
         ctx.save_for_backward(positive, whole)
         ctx.sizes, ctx.modes, ctx.package = sizes, shapes[-1], package
         # A view costs its bookkeeping, so what has the right axes is left alone.
-        parts = zip(torch.split(whole, widths, dim=1), shapes, strict=True)
+        parts = zip(torch.split(whole, list(widths), dim=1), shapes, strict=True)
         return tuple(part if len(shape) == 1 else part.view(-1, *shape) for part, shape in parts)
 
     @staticmethod
