@@ -225,8 +225,8 @@ class DMNChoice(nn.Module):
         memviz.tap("answer_probabilities", torch.stack(probabilities), axes=("time", "batch", "answer"))
         answer = self._scores(self.dropout(torch.stack(memories, dim=1)), offered)
         sizes = (self.options.hops, self.options.choices)
-        by_choice = (torch.stack(each).unflatten(0, sizes).transpose(0, 1) for each in (gates, scores))
-        return ChoiceOutput(answer, *by_choice, seen.real)
+        of_gates, of_scores = (torch.stack(each).unflatten(0, sizes).transpose(0, 1) for each in (gates, scores))
+        return ChoiceOutput(answer, of_gates, of_scores, seen.real)
 
     def _scores(self, memories: Tensor, choices: Tensor) -> Tensor:
         """Scores [batch, choice] of memories and choices, [batch, choice, dim] each."""
