@@ -186,7 +186,7 @@ def _index(trace: Trace, index: int) -> int:
         raise ApiError(
             404, f"there is no record {index}", f"0 to {len(trace) - 1}" if len(trace) else "no record yet", "wait"
         )
-    return trace[index]
+    return index
 
 
 def _records(trace: Trace, start: int) -> dict[str, Any]:
