@@ -41,7 +41,8 @@
   }
 
   function power(exponent) {
-    return exponent >= 0 ? (10 ** exponent).toLocaleString('en') : (10 ** exponent).toFixed(-exponent);
+    if (exponent >= 0) return (10 ** exponent).toLocaleString('en');
+    return exponent < -2 ? `1e\u2212${-exponent}` : (10 ** exponent).toFixed(-exponent);
   }
 
   // Cells. React comes with Dash; ag-grid finds components by name.
@@ -164,7 +165,7 @@
   components.MemvizAge = (props) => h('span', { title: 'since the last write' }, ago(props.value));
 
   components.MemvizSparkHeader = () =>
-    h('span', { className: 'spark-head' }, `Loss, log axis ${power(decades[0])} to ${power(decades[1])}`);
+    h('span', { className: 'spark-head', title: 'one log axis for all rows' }, `Loss, ${power(decades[0])} to ${power(decades[1])}`);
 
   components.MemvizSpark = function (props) {
     const points = props.value || [];
