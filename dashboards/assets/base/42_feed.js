@@ -35,7 +35,7 @@
     stop();
     Object.assign(feed, { id, info: null, steps: [], walls: [], gaps: [], dropped: 0, state: 'loading' });
     Object.assign(feed, { age: null, problem: '', scalars: null });
-    revision = scalarSeen = null;
+    revision = scalarSeen = scalarWanted = null; // another run may log other names
     scalarAt = 0;
     listener = onChange;
     tick(++generation);
