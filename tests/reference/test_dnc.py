@@ -43,10 +43,10 @@ def internals(model, x, state=None, **options):
 
     handles = [memory.register_forward_pre_hook(enter) for memory in model.memories()]
 
-    def tap(name, value, axes=None):
+    def tap(name, value=None, axes=None):
         # What brings axes of its own is computed for recorders alone, from what the reference has too.
-        if axes is None:
-            seen[at[0] + name].append(value.detach().numpy())
+        for field, tensor in ({name: value} if isinstance(name, str) else name).items() if axes is None else ():
+            seen[at[0] + field].append(tensor.detach().numpy())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memviz, "tap", tap, raising=False)

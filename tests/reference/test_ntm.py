@@ -33,10 +33,10 @@ def internals(model, x, state=None):
     """Output and everything tapped while the model runs over x, each [time, batch, ...]; and the initial state."""
     seen = collections.defaultdict(list)
 
-    def tap(name, value, axes=None):
+    def tap(name, value=None, axes=None):
         # What brings axes of its own is computed for recorders alone, from what the reference has too.
-        if axes is None:
-            seen[name].append(value.detach().numpy())
+        for field, tensor in ({name: value} if isinstance(name, str) else name).items() if axes is None else ():
+            seen[field].append(tensor.detach().numpy())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memviz, "tap", tap, raising=False)

@@ -32,10 +32,10 @@ def internals(model, x, state):
     """Output, links, and everything tapped while the model runs over x, each [time, batch, ...], weightings dense."""
     seen = collections.defaultdict(list)
 
-    def tap(name, value, axes=None):
+    def tap(name, value=None, axes=None):
         # What brings axes of its own is computed for recorders alone, from what the reference has too.
-        if axes is None:
-            seen[name].append(value.detach().clone())
+        for field, tensor in ({name: value} if isinstance(name, str) else name).items() if axes is None else ():
+            seen[field].append(tensor.detach().clone())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memviz, "tap", tap, raising=False)
