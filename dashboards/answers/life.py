@@ -15,6 +15,7 @@ from memviz.dashboards.fieldview import Values
 from memviz.dashboards.numbers import number, numbers
 from memviz.dashboards.params import ApiError, Params
 from memviz.dashboards.summaries import axis_sizes
+from memviz.errors import FieldError
 
 MAX_EVENTS = 2000
 """Events sent at once; of more, the weakest are left out, reads before writes."""
@@ -34,7 +35,11 @@ def events(values: Values, params: Params, index: int) -> dict[str, Any]:
     word = params.optional("word", high=words - 1)
     params.done()
     check_size(values, memory)
-    found = slot_history(values.record, slot, word, batch=item, memory=memory, least=LEAST)
+    missing = None
+    try:
+        found = slot_history(values.record, slot, word, batch=item, memory=memory, least=LEAST)
+    except FieldError as error:  # nobody knows how this memory is written to; that is no fault of who asks
+        found, missing = [], str(error)
     kept = found
     if len(found) > MAX_EVENTS:
         rank = sorted(range(len(found)), key=lambda i: (found[i].kind == "read", -found[i].weight))[:MAX_EVENTS]
@@ -47,6 +52,7 @@ def events(values: Values, params: Params, index: int) -> dict[str, Any]:
         "times": times,
         "names": names_of(values.record.labels, item, times),
         "events": [_event(event) for event in kept],
+        "missing": missing,
         "left_out": len(found) - len(kept),
         "least": LEAST,
     }

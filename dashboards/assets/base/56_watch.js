@@ -25,6 +25,7 @@
     } catch (error) {
       return window.memviz.announce(`The history of ${name()} cannot be told: ${error.what || error.message}`), note(error.what || error.message);
     }
+    if (said.missing) return window.memviz.announce(`The history of ${name()} cannot be told: ${said.missing}`), note(said.missing);
     const event = pick(said.events);
     if (!event) return window.memviz.announce(none), note(none);
     S.store.set({ t: event.time, finding: null }, true);

@@ -7,6 +7,7 @@ import pytest
 
 import memviz
 from memviz.analysis.lineage.history import destruction, slot_history
+from memviz.errors import FieldError
 
 RECORD = "/api/v1/runs/copy/records/4/"
 
@@ -54,3 +55,14 @@ def test_what_became_of_writes_sums_to_one(served, record):
 @pytest.mark.parametrize("times", ["", "x", "0,", "99", ",".join(["1"] * 25), "-1"])
 def test_a_list_of_times_is_read_strictly(served, times):
     assert "no list of times" in served.client.error(RECORD + f"destroyed?times={times}", 400)["what"]
+
+
+def test_where_no_law_is_known_it_says_why_there_are_no_events(served, monkeypatch):
+    def unknown(*_, **__):
+        raise FieldError("the update law of memory 'memory' is unknown")
+
+    monkeypatch.setattr("memviz.dashboards.answers.life.slot_history", unknown)
+    said = served.client.json(RECORD + "events?slot=1")
+    assert (said["events"], said["missing"]) == ([], "the update law of memory 'memory' is unknown")
+    monkeypatch.undo()
+    assert served.client.json(RECORD + "events?slot=2")["missing"] is None
