@@ -7,4 +7,5 @@ BIN="${BIN:-.venv/bin}"
 "$BIN/ruff" format --check .
 "$BIN/ruff" check .
 BIN="$BIN" bash scripts/typecheck.sh
-"$BIN/pytest" -q "$@"
+# Two processes, a file of tests to each at a time: the browser tests wait as much as they work.
+"$BIN/pytest" -q -n "${MEMVIZ_TEST_PROCESSES:-2}" --dist loadfile "$@"
