@@ -110,7 +110,7 @@ DEMOS: Mapping[str, Demo] = MappingProxyType(
             ),
             Demo(
                 "sort",
-                "a DNC learns to say items in the order of their priority: keeps them on a scale, and looks up the next",
+                "a DNC learns to say items in the order of their priority: keeps them on a scale, looks up the next",
                 "3 s",
                 Plan(
                     "sort",
