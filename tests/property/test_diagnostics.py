@@ -56,6 +56,7 @@ def dnc_values(draw):
     lengths |= {"slot_to": lengths["slot"], "slot_from": lengths["slot"], "mode": 3, "head": 2, "shift": 3}
     lengths |= {"fact": draw(st.integers(1, 5)), "query": 4, "key": draw(st.integers(1, 5))}
     lengths |= {"input_channel": 2, "output_channel": 2, "unit": 3, "rank": 2, "row": 2, "column": 3}
+    lengths |= dict.fromkeys(("read_position", "write_position", "content_position", "link_position"), 2)
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     kind = draw(st.sampled_from(["unit", "binary", "zero", "normal", "nan"]))
     fields = {}

@@ -94,10 +94,10 @@ def test_a_recorded_read_that_the_law_does_not_give_is_noticed():
 def random_weights(rng, slots, words, read_heads, write_heads, hidden=6, inputs=3):
     width = read_heads * (words + 2 + 1 + 2 * write_heads) + write_heads * (3 * words + 3)
     shapes = {
-        "controller.0.weight_ih": (4 * hidden, inputs + read_heads * words),
-        "controller.0.weight_hh": (4 * hidden, hidden),
-        "controller.0.bias_ih": (4 * hidden,),
-        "controller.0.bias_hh": (4 * hidden,),
+        "controller.0.cells.0.weight_ih": (4 * hidden, inputs + read_heads * words),
+        "controller.0.cells.0.weight_hh": (4 * hidden, hidden),
+        "controller.0.cells.0.bias_ih": (4 * hidden,),
+        "controller.0.cells.0.bias_hh": (4 * hidden,),
         "memory.interface.weight": (width, hidden),
         "memory.interface.bias": (width,),
         "output.weight": (2, hidden + read_heads * words),
