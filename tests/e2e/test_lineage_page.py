@@ -152,10 +152,10 @@ def test_the_reverse_watchpoint_goes_to_the_writer_and_on(runs, page, record):
         page.keyboard.press("b")
         page.wait_for_selector(f"#scope-root[data-time='{time}']")
     page.wait_for_function(
-        "() => /slot 11: written at t = \\d+ by write head 0/.test(document.querySelector('.sc-watch').textContent)"
+        "() => /slot 11: written at t = \\d+ by write head 0/.test(document.querySelector('.sc-watch')?.textContent)"
     )
     page.keyboard.press("b")
-    page.wait_for_function("() => document.querySelector('.sc-watch').textContent.startsWith('Nothing wrote slot 11')")
+    page.wait_for_function("() => document.querySelector('.sc-watch')?.textContent.startsWith('Nothing wrote slot 11')")
     page.keyboard.press("n")
     page.wait_for_selector(f"#scope-root[data-time='{writes[1]}']")
     shown = [event for event in events if event.kind != "read" or event.weight >= 0.05]
@@ -168,7 +168,7 @@ def test_memory_and_links_are_told_in_exact_numbers(runs, page, record):
     _, url = runs
     page.goto("about:blank")
     page.goto(f"{url}#/run/faulty?t=18&slot=11&item=1&links=arcs")
-    page.wait_for_function("() => document.querySelector('.sc-memory .sc-cardnote').textContent.includes('Most alike')")
+    page.wait_for_function("() => document.querySelector('.sc-memory .sc-cardnote')?.textContent.includes('Most alike')")
     memory = record["memory"][:, 1].astype(float)
     change = np.linalg.norm(memory[18] - memory[17], axis=1)
     assert f"slot {change.argmax()} ({change.max():.3g})" in page.locator(".sc-memory .sc-cardnote").inner_text()
@@ -176,14 +176,14 @@ def test_memory_and_links_are_told_in_exact_numbers(runs, page, record):
     told = page.locator("#scope-explained").inner_text()
     assert told.startswith(f"t = 18: {(usage > 0.95).sum()} of 16 slots are full (mean usage {usage.mean():.2f})")
     page.wait_for_function(
-        "() => document.querySelector('.sc-links .sc-sentence').textContent.includes('steps from one written slot')"
+        "() => document.querySelector('.sc-links .sc-sentence')?.textContent.includes('steps from one written slot')"
     )
     page.locator(".sc-forms button[data-form=matrix]").click()
     page.wait_for_function("() => !location.hash.includes('links=')")
     # A click on a cell of the memory chooses its word too, and the history is then that of the cell.
     page.locator(".sc-memory canvas.sc-matrix").click(position={"x": 32 + 3.5 * 9, "y": 22 + 11.5 * 9})
     page.wait_for_function("() => /word=\\d+/.test(location.hash)")
-    page.wait_for_function("() => document.querySelector('.sc-slot .ttl').textContent.includes('word')")
+    page.wait_for_function("() => document.querySelector('.sc-slot .ttl')?.textContent.includes('word')")
 
 
 def test_reruns_without_a_write_stand_beside_its_share(runs, page, record):

@@ -141,7 +141,7 @@ def test_a_nan_has_a_colour_that_no_number_has(show, page, tmp_path):
     assert magenta in page.evaluate(COLOURS, "write_vectors")
     assert magenta in page.evaluate(COLOURS, "usage")
     assert magenta not in page.evaluate(COLOURS, "write_keys")
-    assert page.get_by_text("Write vectors: 1 NaN from time 9 on").is_visible()
+    assert page.get_by_text("write_vectors is the first to be not finite at time 9").first.is_visible()
 
 
 def test_the_filter_of_the_page_finds_fields_by_name(show, page, tmp_path):
