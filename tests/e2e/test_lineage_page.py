@@ -168,7 +168,7 @@ def test_memory_and_links_are_told_in_exact_numbers(runs, page, record):
     _, url = runs
     page.goto("about:blank")
     page.goto(f"{url}#/run/faulty?t=18&slot=11&item=1&links=arcs")
-    page.wait_for_function("() => document.querySelector('.sc-memory .sc-cardnote')?.textContent.includes('Most alike')")
+    page.wait_for_function("() => document.querySelector('.sc-memory .sc-cardnote')?.textContent.match('Most alike')")
     memory = record["memory"][:, 1].astype(float)
     change = np.linalg.norm(memory[18] - memory[17], axis=1)
     assert f"slot {change.argmax()} ({change.max():.3g})" in page.locator(".sc-memory .sc-cardnote").inner_text()
