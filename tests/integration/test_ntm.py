@@ -76,6 +76,7 @@ def test_all_fields_of_an_ntm_are_recorded(kind):
     names = {name.removeprefix("memory/") for name in record.stored if name.startswith("memory/")}
     assert names == {
         "memory",
+        "memory_influence",
         "initial/memory",
         "final/memory",
         *(f"{side}_{what}" for side in ("read", "write") for what in SIDES),
