@@ -51,7 +51,7 @@ PICTURES = {
     "scope-dark": ("dark", "#/run/copy-s0?t=13&slot=6&step=330"),
     "scope-dnc-package": ("light", "#/run/theirs?t=16&slot=15"),
     "runs": ("light", "#/runs"),
-    "lineage": ("light", "#/run/copy-s0?view=lineage&t=13&head=0&step=330"),
+    "lineage": ("light", "#/run/copy-s0?view=lineage&t=13&head=0"),
     "story": ("light", "#/run/stories?view=story"),
     "compare": ("light", "#/run/copy-s0?view=compare&cmp=copy-s1&t=8&slot=3"),
     "film": ("light", "#/run/copy-s0?view=film&t=16&slot=3"),
@@ -66,7 +66,7 @@ PAGES = {
     "runs": "#/runs",
     "scope": "#/run/copy-s0?t=16&slot=11",
     "finding": "#/run/nan?finding=not_finite.memory&step=250&item=1&t=3",
-    "lineage": "#/run/copy-s0?view=lineage&t=13&head=0&step=330",
+    "lineage": "#/run/copy-s0?view=lineage&t=13&head=0",
     "story": "#/run/stories?view=story",
     "compare": "#/run/copy-s0?view=compare&cmp=copy-s1&t=8&slot=3",
     "film": "#/run/copy-s0?view=film&t=16&slot=3",
@@ -93,11 +93,13 @@ def record(folder: Path) -> None:
     """Make all runs in a folder."""
     for name, arguments in RUNS.items():
         subprocess.run([sys.executable, "-m", *arguments, str(folder / name)], check=True)
+    # The Lineage page shows what the output does without each write once somebody has asked.
+    subprocess.run([sys.executable, "-m", "memviz", "ablate", str(folder / "copy-s0")], check=True)
     write_run("nan_cosine", folder / "nan")
 
 
-def photograph(page: Page, url: str, path: Path) -> None:
-    """One page, as soon as it stands still."""
+def photograph(page: Page, url: str, path: Path, *, small: bool = False) -> None:
+    """One page, as soon as it stands still; `small`: in 256 colours, a third of the bytes."""
     page.goto("about:blank")
     page.goto(url)
     page.wait_for_selector("main:not([hidden])", timeout=60_000)
@@ -108,9 +110,8 @@ def photograph(page: Page, url: str, path: Path) -> None:
         timeout=120_000,
     )
     page.wait_for_timeout(700)
-    # A palette of 256 colours is enough for pages of this kind, and a third of the bytes.
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    shot.save(path, optimize=True)
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    (shot.quantize(256, dither=Image.Dither.NONE) if small else shot).save(path, optimize=True)
     print(path, flush=True)
 
 
@@ -131,7 +132,7 @@ def pages(browser: Browser, url: str, places: dict[str, str], suffix: str = "") 
         )
         page = context.new_page()
         for name, place in places.items():
-            photograph(page, url + place, IMAGES / "pages" / f"{name}{suffix}-{width}-{scheme}.png")
+            photograph(page, url + place, IMAGES / "pages" / f"{name}{suffix}-{width}-{scheme}.png", small=True)
         context.close()
 
 
