@@ -51,16 +51,7 @@
         const box = node.getBoundingClientRect();
         given.go(clamp(Math.round(((e.clientX - box.left - 10) / Math.max(1, box.width - 20)) * (given.count() - 1))), push);
       };
-      to(event, true);
-      const move = (e) => to(e, false);
-      const end = () => {
-        window.removeEventListener('pointermove', move);
-        window.removeEventListener('pointerup', end);
-        window.removeEventListener('pointercancel', end);
-      };
-      window.addEventListener('pointermove', move);
-      window.addEventListener('pointerup', end);
-      window.addEventListener('pointercancel', end);
+      S.drag(event, to);
     }
 
     /** The keys of a slider move this one, whatever they do on the page. */

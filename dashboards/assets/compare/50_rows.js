@@ -167,16 +167,7 @@
         const { t, row } = this.locate(e, plot);
         P.store.set({ t, ...(this.tiles.d.row_axis === 'slot' ? { slot: row } : {}) }, push);
       };
-      go(event, true);
-      const move = (e) => go(e, false);
-      const end = () => {
-        window.removeEventListener('pointermove', move);
-        window.removeEventListener('pointerup', end);
-        window.removeEventListener('pointercancel', end);
-      };
-      window.addEventListener('pointermove', move);
-      window.addEventListener('pointerup', end);
-      window.addEventListener('pointercancel', end);
+      P.drag(event, go);
     }
 
     onMove(event, plot) {

@@ -206,16 +206,7 @@
       F.moves.choose(at.rec, push);
       if (shown && shown.tile.row_axis === 'slot') F.store.set({ slot: at.row });
     };
-    go(event, true);
-    const move = (e) => go(e, false);
-    const end = () => {
-      window.removeEventListener('pointermove', move);
-      window.removeEventListener('pointerup', end);
-      window.removeEventListener('pointercancel', end);
-    };
-    window.addEventListener('pointermove', move);
-    window.addEventListener('pointerup', end);
-    window.addEventListener('pointercancel', end);
+    F.drag(event, go);
   }
 
   function onMove(event) {

@@ -82,16 +82,7 @@
       const row = C.firstOf(Math.max(0, Math.min(tile.rows - 1, Math.floor((e.clientY - box.top) / rh))), tile.full_rows, tile.rows);
       F.page.toTime(t, push, tile.row_axis === 'slot' ? { slot: row } : {});
     };
-    go(event, true);
-    const move = (e) => go(e, false);
-    const end = () => {
-      window.removeEventListener('pointermove', move);
-      window.removeEventListener('pointerup', end);
-      window.removeEventListener('pointercancel', end);
-    };
-    window.addEventListener('pointermove', move);
-    window.addEventListener('pointerup', end);
-    window.addEventListener('pointercancel', end);
+    F.drag(event, go);
   }
 
   function clear() {

@@ -124,16 +124,7 @@
       const t = Math.round(((e.clientX - box.left - 10) / Math.max(1, box.width - 20)) * (T - 1));
       S.store.set({ t: Math.max(0, Math.min(T - 1, t)) }, push);
     };
-    to(event, true);
-    const move = (e) => to(e, false);
-    const end = () => {
-      window.removeEventListener('pointermove', move);
-      window.removeEventListener('pointerup', end);
-      window.removeEventListener('pointercancel', end);
-    };
-    window.addEventListener('pointermove', move);
-    window.addEventListener('pointerup', end);
-    window.addEventListener('pointercancel', end);
+    S.drag(event, to);
   }
 
   /** Start or stop the clock of playing; `advance` moves by one. */
