@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,8 +124,8 @@ def _mode_changes(a: Source, b: Source, memory_a: str, memory_b: str, alignment:
 def run_changes(a: Trace, b: Trace) -> Iterator[str]:
     """What differs between two runs beside their records: model, attributes, last scalars."""
     for what, one, other in (
-        ("model", a.header.model, b.header.model),
-        ("run", a.header.attributes, b.header.attributes),
+        ("model", _flat(a.header.model), _flat(b.header.model)),
+        ("run", _flat(a.header.attributes), _flat(b.header.attributes)),
     ):
         for key in sorted(set(one) | set(other)):
             if one.get(key) != other.get(key):
@@ -133,6 +134,15 @@ def run_changes(a: Trace, b: Trace) -> Iterator[str]:
         last = [float(trace.scalars[name].values[-1]) for trace in (a, b) if len(trace.scalars[name].values)]
         if len(last) == 2 and last[0] != last[1]:
             yield f"last {name}: {last[0]:.4g} in a, {last[1]:.4g} in b"
+
+
+def _flat(facts: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Facts within facts by the path of their names, so that only what differs is told."""
+    flat: dict[str, Any] = {}
+    for name, value in facts.items():
+        nested = isinstance(value, Mapping) and value
+        flat |= _flat(value, f"{before}{name}.") if nested else {f"{before}{name}": value}
+    return flat
 
 
 def _stored(a: Source, b: Source, memory_a: str, memory_b: str, field: str) -> tuple[Array, Array] | None:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import memviz
 from memviz.analysis.array_record import ArrayRecord
+from memviz.analysis.compare.words import run_changes
 from memviz.cli import main
 from memviz.errors import FieldError, RecordError
 from memviz.testing.simulate import Sizes, simulate_dnc
@@ -140,3 +141,14 @@ def test_a_run_without_records_is_refused(tmp_path):
     trace = memviz.open(tmp_path / "none")
     with pytest.raises(RecordError, match="no record to compare"):
         memviz.compare(trace, trace)
+
+
+def test_facts_within_facts_of_runs_differ_by_name(tmp_path):
+    traces = []
+    for name, seed in (("a", 0), ("b", 1)):
+        plan = {"task": "copy", "options": {"slots": 16, "seed": seed}, "nothing": {}}
+        header = TraceHeader(memviz_version="0", created=0.0, run=name, attributes={"plan": plan})
+        writer = TraceWriter.create(tmp_path / name, header)
+        writer.close()
+        traces.append(memviz.open(tmp_path / name))
+    assert list(run_changes(*traces)) == ["run plan.options.seed: 0 in a, 1 in b"]
