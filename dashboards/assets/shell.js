@@ -44,6 +44,7 @@
     const target = hash.startsWith('#') ? hash : '#' + hash;
     if (target === location.hash) return;
     if (options && options.replace) {
+      if (memviz.arriving()) return; // somebody has gone elsewhere since, and that counts
       // replaceState fires no hashchange, and pages hear of every change.
       history.replaceState(history.state, '', location.pathname + location.search + target);
       follow();
@@ -53,8 +54,13 @@
   };
 
   let shown = null;
+  let followed = null;
+
+  /** Whether the address has just changed, by hand or by a link, and the page has not heard of it yet. */
+  memviz.arriving = () => followed !== null && location.hash !== followed;
 
   function follow() {
+    followed = location.hash;
     const pages = [...document.querySelectorAll('main.page')];
     if (!pages.length) return;
     const route = memviz.route();

@@ -138,6 +138,7 @@
     } else if (!timer) {
       timer = setTimeout(() => {
         timer = 0;
+        if (window.memviz.arriving()) return write(false);
         const hash = format(state);
         if (hash === written || state.run === null) return;
         written = hash;

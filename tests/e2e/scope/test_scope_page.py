@@ -326,3 +326,21 @@ def test_the_slot_card_says_its_last_write(scope, url, last):
     sentence = scope.page.locator("[data-role=slot-sentence]")
     scope.until("document.querySelector('[data-role=slot-sentence]').textContent.startsWith('Last write')")
     assert sentence.inner_text().startswith(f"Last write t = 5, weight {writes[5, slot]:.2f}.")
+
+
+def test_an_address_that_was_just_entered_is_not_written_over(serve, page, tmp_path):
+    write_dnc_run(tmp_path / "copy", steps=2)
+    page.goto(f"{serve(tmp_path).url}#/run/copy?t=3&slot=1")
+    page.wait_for_selector("#scope-root[data-state=ready][data-time='3']")
+    # The page hears of the new address a moment later; until then a late write of the old place must wait.
+    kept = page.evaluate(
+        """() => {
+            location.hash = '#/run/copy?t=9&slot=2';
+            window.memviz.navigate('#/run/copy?t=4&slot=1', { replace: true });
+            return location.hash;
+        }"""
+    )
+    assert kept == "#/run/copy?t=9&slot=2"
+    page.wait_for_selector("#scope-root[data-state=ready][data-time='9'][data-slot='2']")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => location.hash.includes('t=10')")
