@@ -50,7 +50,7 @@ def new_page(chromium, forgiven):
         context = chromium.new_context(**options)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)  # a busy machine is no fault of the page
         page.faults = []
         watch(page)
         pages.append(page)
